@@ -1,0 +1,175 @@
+/// The properties of class `basic` (1.8.1), read whole, or only scanned. Knows nothing of what they mean.
+///
+///     0        2
+///     +--------+----------------------------------------------------------------+
+///     | flags  | the fields whose flag is set, from the highest bit to the lowest |
+///     +--------+----------------------------------------------------------------+
+
+/// One flag for each property, in the order of their fields.
+package struct PropertyFlags: OptionSet, Sendable {
+  package let rawValue: UInt16
+  package init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  package static let contentType = PropertyFlags(rawValue: 1 << 15)
+  package static let contentEncoding = PropertyFlags(rawValue: 1 << 14)
+  package static let headers = PropertyFlags(rawValue: 1 << 13)
+  package static let deliveryMode = PropertyFlags(rawValue: 1 << 12)
+  package static let priority = PropertyFlags(rawValue: 1 << 11)
+  package static let correlationID = PropertyFlags(rawValue: 1 << 10)
+  package static let replyTo = PropertyFlags(rawValue: 1 << 9)
+  package static let expiration = PropertyFlags(rawValue: 1 << 8)
+  package static let messageID = PropertyFlags(rawValue: 1 << 7)
+  package static let timestamp = PropertyFlags(rawValue: 1 << 6)
+  package static let type = PropertyFlags(rawValue: 1 << 5)
+  package static let userID = PropertyFlags(rawValue: 1 << 4)
+  package static let appID = PropertyFlags(rawValue: 1 << 3)
+  package static let clusterID = PropertyFlags(rawValue: 1 << 2)
+  /// Bit 0 would announce a second word of flags, which class `basic` does not have.
+  package static let unknown = PropertyFlags(rawValue: 0b11)
+}
+
+/// All properties of a message; nil is absent.
+package struct BasicProperties: Equatable, Sendable {
+  package var contentType: ByteString?
+  package var contentEncoding: ByteString?
+  package var headers: FieldTable?
+  package var deliveryMode: UInt8?
+  package var priority: UInt8?
+  package var correlationID: ByteString?
+  package var replyTo: ByteString?
+  package var expiration: ByteString?
+  package var messageID: ByteString?
+  package var timestamp: UInt64?
+  package var type: ByteString?
+  package var userID: ByteString?
+  package var appID: ByteString?
+  package var clusterID: ByteString?
+
+  package init() {}
+
+  package init(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
+    var reader = FieldReader(octets)
+    let flags = try PropertyFlags(from: &reader)
+    func string(_ flag: PropertyFlags) throws(ProtocolError) -> ByteString? {
+      flags.contains(flag) ? ByteString(try reader.take(Int(try reader.octet()), for: "shortstr")) : nil
+    }
+    contentType = try string(.contentType)
+    contentEncoding = try string(.contentEncoding)
+    if flags.contains(.headers) { headers = try reader.table() }
+    if flags.contains(.deliveryMode) { deliveryMode = try reader.octet() }
+    if flags.contains(.priority) { priority = try reader.octet() }
+    correlationID = try string(.correlationID)
+    replyTo = try string(.replyTo)
+    expiration = try string(.expiration)
+    messageID = try string(.messageID)
+    if flags.contains(.timestamp) { timestamp = try reader.longLong() }
+    type = try string(.type)
+    userID = try string(.userID)
+    appID = try string(.appID)
+    clusterID = try string(.clusterID)
+    try reader.expectEnd()
+  }
+
+  /// Flags and fields, as they stand in a content header behind the body size.
+  package var octets: [UInt8] {
+    var flags: PropertyFlags = []
+    var writer = FieldWriter()
+    writer.put(UInt16(0))
+    func string(_ value: ByteString?, _ flag: PropertyFlags) {
+      guard let value else { return }
+      flags.insert(flag)
+      writer.put(shortString: value)
+    }
+    func integer<I: FixedWidthInteger>(_ value: I?, _ flag: PropertyFlags) {
+      guard let value else { return }
+      flags.insert(flag)
+      writer.put(value)
+    }
+    string(contentType, .contentType)
+    string(contentEncoding, .contentEncoding)
+    if let headers {
+      flags.insert(.headers)
+      writer.put(table: headers)
+    }
+    integer(deliveryMode, .deliveryMode)
+    integer(priority, .priority)
+    string(correlationID, .correlationID)
+    string(replyTo, .replyTo)
+    string(expiration, .expiration)
+    string(messageID, .messageID)
+    integer(timestamp, .timestamp)
+    string(type, .type)
+    string(userID, .userID)
+    string(appID, .appID)
+    string(clusterID, .clusterID)
+    var octets = writer.bytes
+    octets[0] = UInt8(flags.rawValue >> 8)
+    octets[1] = UInt8(flags.rawValue & 0xFF)
+    return octets
+  }
+}
+
+extension PropertyFlags {
+  init(from reader: inout FieldReader) throws(ProtocolError) {
+    self.init(rawValue: try reader.short())
+    guard isDisjoint(with: .unknown) else {
+      throw ProtocolError(.syntaxError, "property flags \(rawValue) have bits 0 or 1 set, which class basic lacks")
+    }
+  }
+}
+
+/// Where in a block of properties those stand that a broker looks at; the others are only checked.
+package struct PropertyIndex: Sendable {
+  package struct Place: Sendable {
+    package var offset: UInt32 = 0
+    package var count: UInt32 = 0
+    package var range: Range<Int> { Int(offset)..<Int(offset) + Int(count) }
+  }
+
+  package private(set) var flags: PropertyFlags = []
+  package private(set) var deliveryMode: UInt8 = 0
+  package private(set) var priority: UInt8 = 0
+  /// The headers' fields, without the table's length.
+  package private(set) var headers = Place()
+  package private(set) var replyTo = Place()
+  package private(set) var expiration = Place()
+  package private(set) var userID = Place()
+
+  package init() {}
+
+  // hot:
+  package init(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
+    var reader = FieldReader(octets)
+    flags = try PropertyFlags(from: &reader)
+    guard !flags.isEmpty else {
+      try reader.expectEnd()
+      return
+    }
+    func place(_ flag: PropertyFlags) throws(ProtocolError) -> Place {
+      guard flags.contains(flag) else { return Place() }
+      let count = Int(try reader.octet())
+      let offset = reader.position
+      _ = try reader.take(count, for: "shortstr")
+      return Place(offset: UInt32(offset), count: UInt32(count))
+    }
+    _ = try place(.contentType)
+    _ = try place(.contentEncoding)
+    if flags.contains(.headers) {
+      let start = reader.position + 4
+      try reader.skipTable()
+      headers = Place(offset: UInt32(start), count: UInt32(reader.position - start))
+    }
+    if flags.contains(.deliveryMode) { deliveryMode = try reader.octet() }
+    if flags.contains(.priority) { priority = try reader.octet() }
+    _ = try place(.correlationID)
+    replyTo = try place(.replyTo)
+    expiration = try place(.expiration)
+    _ = try place(.messageID)
+    if flags.contains(.timestamp) { _ = try reader.longLong() }
+    _ = try place(.type)
+    userID = try place(.userID)
+    _ = try place(.appID)
+    _ = try place(.clusterID)
+    try reader.expectEnd()
+  }
+}

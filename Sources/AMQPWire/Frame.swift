@@ -1,0 +1,48 @@
+/// A frame in a read buffer, and how it is found there. Copies nothing; knows no method.
+///
+///     0      1         3                7              7+size  8+size
+///     +------+---------+----------------+--------------+-------+
+///     | type | channel | size           | payload      | 0xCE  |
+///     +------+---------+----------------+--------------+-------+
+
+package enum FrameType: UInt8, Sendable {
+  case method = 1
+  case header = 2
+  case body = 3
+  case heartbeat = 8
+}
+
+/// The fields of a frame's first seven octets.
+package struct FrameHeader {
+  package let type: UInt8
+  package let channel: UInt16
+  package let size: Int
+
+  /// What `octets` begin with, or nil if they are fewer than seven.
+  @inlinable
+  package init?(_ octets: UnsafeRawBufferPointer) {
+    guard octets.count >= WireLimits.frameHeaderSize else { return nil }
+    type = octets[0]
+    channel = UInt16(bigEndian: octets.loadUnaligned(fromByteOffset: 1, as: UInt16.self))
+    size = Int(UInt32(bigEndian: octets.loadUnaligned(fromByteOffset: 3, as: UInt32.self)))
+  }
+
+  /// The whole frame's length, with what stands around the payload.
+  @inlinable
+  package var length: Int { size + WireLimits.frameOverhead }
+}
+
+/// The fixed part of a content header frame (class, weight, body size), and the properties behind it.
+package struct ContentHeader {
+  package let classID: UInt16
+  package let weight: UInt16
+  package let bodySize: UInt64
+
+  @inlinable
+  package init?(_ payload: UnsafeRawBufferPointer) {
+    guard payload.count >= WireLimits.contentHeaderSize else { return nil }
+    classID = UInt16(bigEndian: payload.loadUnaligned(as: UInt16.self))
+    weight = UInt16(bigEndian: payload.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
+    bodySize = UInt64(bigEndian: payload.loadUnaligned(fromByteOffset: 4, as: UInt64.self))
+  }
+}

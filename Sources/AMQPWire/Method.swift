@@ -1,0 +1,72 @@
+/// A method's number and the protocol that all methods share. Knows no single method.
+
+/// A method's class and number.
+package struct MethodID: Hashable, Sendable, CustomStringConvertible {
+  package let classID: UInt16
+  package let methodID: UInt16
+
+  package init(_ classID: UInt16, _ methodID: UInt16) {
+    self.classID = classID
+    self.methodID = methodID
+  }
+
+  package var description: String { "\(classID).\(methodID)" }
+}
+
+/// A method is its fields, in the order of the specification. `visit` names them once, for both
+/// directions: a `FieldReader` fills them from a frame, a `FieldWriter` appends them to one.
+package protocol Method: Sendable {
+  static var id: MethodID { get }
+  init()
+  mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError)
+}
+
+/// What a method shows its fields to. Only reading can fail.
+package protocol FieldVisitor {
+  mutating func bit(_ value: inout Bool) throws(ProtocolError)
+  mutating func octet(_ value: inout UInt8) throws(ProtocolError)
+  mutating func short(_ value: inout UInt16) throws(ProtocolError)
+  mutating func long(_ value: inout UInt32) throws(ProtocolError)
+  mutating func longLong(_ value: inout UInt64) throws(ProtocolError)
+  mutating func shortString(_ value: inout ByteString) throws(ProtocolError)
+  mutating func longString(_ value: inout ByteString) throws(ProtocolError)
+  mutating func table(_ value: inout FieldTable) throws(ProtocolError)
+}
+
+extension Method {
+  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {}
+
+  /// `QueueDeclareOk { $0.queue = name }`
+  package init(_ fill: (inout Self) -> Void) {
+    self.init()
+    fill(&self)
+  }
+
+  /// Reads the arguments of a method frame, all of them and nothing behind them.
+  /// - Throws: 502 that names the method and what is wrong; 501 for a short string that is not UTF-8.
+  package init(arguments: UnsafeRawBufferPointer) throws(ProtocolError) {
+    self.init()
+    var reader = FieldReader(arguments)
+    do throws(ProtocolError) {
+      try visit(&reader)
+      try reader.expectEnd()
+    } catch {
+      throw ProtocolError(error.code, "\(Self.self): \(error.text)")
+    }
+  }
+
+  /// Appends the whole method frame.
+  package func appendFrame(channel: UInt16, to bytes: inout [UInt8]) {
+    var copy = self
+    var writer = FieldWriter()
+    writer.put(FrameType.method.rawValue)
+    writer.put(channel)
+    writer.put(UInt32(0))
+    writer.put(Self.id.classID)
+    writer.put(Self.id.methodID)
+    do throws(ProtocolError) { try copy.visit(&writer) } catch { preconditionFailure("a writer does not fail") }
+    writer.patchLong(UInt32(writer.bytes.count - WireLimits.frameHeaderSize), at: 3)
+    writer.put(WireLimits.frameEnd)
+    bytes.append(contentsOf: writer.bytes)
+  }
+}

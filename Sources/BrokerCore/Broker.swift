@@ -1,0 +1,93 @@
+import AMQPWire
+import Logging
+
+/// The broker: its virtual hosts, its users, and the exchange types it knows. Knows no socket.
+///
+/// Everything reachable from here lives on one event loop: there is no lock, and nothing is `Sendable`.
+package final class Broker {
+  package let settings: Settings
+  package let clock: any Clock
+  package let logger: Logger
+  package private(set) var vhosts: [ByteString: VirtualHost] = [:]
+  private var exchangeTypes: [ByteString: ExchangeTypeMaker] = [:]
+  private var lastConnection: UInt64 = 0
+
+  package init(
+    settings: Settings = Settings(), clock: any Clock = SystemClock(), logger: Logger = Logger(label: "yutu")
+  ) {
+    self.settings = settings
+    self.clock = clock
+    self.logger = logger
+    exchangeTypes = [
+      "direct": { exchange in if exchange.isDefault { DefaultExchange() } else { Direct() } },
+      "fanout": { _ in Fanout() },
+      "topic": { _ in Topic() },
+      "headers": { _ in Headers() },
+    ]
+    addVirtualHost("/")
+  }
+
+  @discardableResult
+  package func addVirtualHost(_ name: ByteString) -> VirtualHost {
+    if let vhost = vhosts[name] { return vhost }
+    let vhost = VirtualHost(name: name, broker: self)
+    vhosts[name] = vhost
+    return vhost
+  }
+
+  package func nextConnectionID() -> ConnectionID {
+    lastConnection += 1
+    return ConnectionID(lastConnection)
+  }
+
+  /// - Returns: the user, or why the log says that there is none. The peer is told the same for each.
+  package func authenticate(user: ByteString, password: ByteString, fromLoopback: Bool) -> Login {
+    guard let known = settings.users.first(where: { $0.name.utf8.elementsEqual(user.bytes) }),
+      known.hasPassword(password)
+    else { return .refused("user '\(user)' - invalid credentials") }
+    guard fromLoopback || !settings.loopbackUsers.contains(known.name) else {
+      return .refused("user '\(user)' can only connect via localhost")
+    }
+    return .accepted(known)
+  }
+
+  package enum Login {
+    case accepted(User)
+    case refused(String)
+  }
+
+  // MARK: exchange types
+
+  /// Makes the type's object for one exchange.
+  /// - Throws: 406 for a type that is not known, and what the type says of the exchange's arguments.
+  func makeType(of exchange: Exchange) throws(ProtocolError) -> any ExchangeType {
+    guard let make = exchangeTypes[exchange.typeName] else {
+      throw ProtocolError(.preconditionFailed, "unknown exchange type '\(exchange.typeName)'")
+    }
+    return try make(exchange)
+  }
+
+  package func knowsExchangeType(_ name: ByteString) -> Bool { exchangeTypes[name] != nil }
+
+  /// Puts a type into force, for new exchanges and for those that have it: each of these gets a new object
+  /// and all its bindings again. All switch together or none does.
+  /// - Throws: what the first exchange or binding was refused for.
+  package func install(exchangeType name: ByteString, _ make: @escaping ExchangeTypeMaker) throws(ProtocolError) {
+    var fresh: [(exchange: Exchange, type: any ExchangeType)] = []
+    for vhost in vhosts.values {
+      for exchange in vhost.exchanges.values where exchange.typeName == name {
+        let type = try make(exchange)
+        for binding in exchange.orderedBindings { try type.add(binding) }
+        fresh.append((exchange, type))
+      }
+    }
+    exchangeTypes[name] = make
+    for (exchange, type) in fresh {
+      exchange.type = type
+      exchange.vhost.topologyChanged()
+    }
+  }
+
+  /// Takes a type away from new exchanges; those that have it keep what they have.
+  package func withdraw(exchangeType name: ByteString) { exchangeTypes[name] = nil }
+}

@@ -1,0 +1,121 @@
+import AMQPWire
+
+/// A consumer: who takes messages from one queue, and how many at a time. Knows no socket.
+package final class Consumer {
+  package let tag: ByteString
+  package let queue: Queue
+  package let noAck: Bool
+  package let exclusive: Bool
+  /// `x-priority`: the higher is served first while it has credit.
+  package let priority: Int
+  /// How many messages it may hold unacknowledged; 0 is no limit.
+  package let prefetch: Int
+  package let arguments: FieldTable
+  /// The channel's: delivery tags, and the limit that its consumers share.
+  package unowned let deliveries: Deliveries
+  private let outlet: any ConsumerOutlet
+  package internal(set) var unsettled = 0
+  /// True while the queue has it in its list.
+  package internal(set) var isSubscribed = false
+
+  package init(
+    tag: ByteString, queue: Queue, noAck: Bool, exclusive: Bool = false, priority: Int = 0, prefetch: Int = 0,
+    arguments: FieldTable = [:], deliveries: Deliveries, outlet: any ConsumerOutlet
+  ) {
+    self.tag = tag
+    self.queue = queue
+    self.noAck = noAck
+    self.exclusive = exclusive
+    self.priority = priority
+    self.prefetch = prefetch
+    self.arguments = arguments
+    self.deliveries = deliveries
+    self.outlet = outlet
+  }
+
+  // hot:
+  var hasCredit: Bool {
+    guard outlet.isOpen else { return false }
+    return noAck || ((prefetch == 0 || unsettled < prefetch) && deliveries.hasCredit)
+  }
+
+  // hot:
+  func take(_ queued: QueuedMessage) {
+    let tag = deliveries.nextTag()
+    outlet.deliver(queued.message, tag: tag, redelivered: queued.redelivered)
+    guard !noAck else { return }
+    unsettled += 1
+    deliveries.append(Delivery(tag: tag, queued: queued, consumer: self, limited: true))
+  }
+
+  /// The queue is gone: the client is told, if it wants to know.
+  func cancelledByQueue() { outlet.consumerCancelled(tag) }
+}
+
+/// Where a consumer's deliveries go: a channel's outbox, or a test's list.
+package protocol ConsumerOutlet: AnyObject {
+  /// False while the peer does not read as fast as we write.
+  var isOpen: Bool { get }
+  func deliver(_ message: Message, tag: UInt64, redelivered: Bool)
+  func consumerCancelled(_ tag: ByteString)
+}
+
+/// The consumers of a queue: the highest priority first, in turn among equals.
+struct Consumers {
+  private struct Group {
+    let priority: Int
+    var members: ContiguousArray<Consumer>
+    var next = 0
+  }
+
+  /// Highest priority first.
+  private var groups: ContiguousArray<Group> = []
+  private(set) var count = 0
+
+  var isEmpty: Bool { count == 0 }
+  var all: [Consumer] { groups.flatMap(\.members) }
+
+  mutating func insert(_ consumer: Consumer) {
+    count += 1
+    if let index = groups.firstIndex(where: { $0.priority == consumer.priority }) {
+      groups[index].members.append(consumer)
+    } else {
+      let index = groups.firstIndex { $0.priority < consumer.priority } ?? groups.endIndex
+      groups.insert(Group(priority: consumer.priority, members: [consumer]), at: index)
+    }
+  }
+
+  mutating func remove(_ consumer: Consumer) {
+    guard let index = groups.firstIndex(where: { $0.priority == consumer.priority }),
+      let place = groups[index].members.firstIndex(where: { $0 === consumer })
+    else { return }
+    count -= 1
+    groups[index].members.remove(at: place)
+    if groups[index].members.isEmpty {
+      groups.remove(at: index)
+    } else if groups[index].next > place {
+      groups[index].next -= 1
+    }
+  }
+
+  mutating func removeAll() { self = Consumers() }
+
+  /// Whose turn it is among those that have credit.
+  // hot:
+  mutating func nextWithCredit() -> Consumer? {
+    for index in groups.indices {
+      let members = groups[index].members.count
+      var place = groups[index].next
+      for _ in 0..<members {
+        if place >= members { place = 0 }
+        let consumer = groups[index].members[place]
+        place += 1
+        if consumer.hasCredit {
+          groups[index].next = place
+          return consumer
+        }
+      }
+    }
+    return nil
+  }
+}

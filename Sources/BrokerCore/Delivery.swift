@@ -1,0 +1,154 @@
+import AMQPWire
+import DequeModule
+
+/// What one channel was given and has not settled. Knows no socket.
+
+/// A message that a channel holds unacknowledged.
+package struct Delivery {
+  package let tag: UInt64
+  package let queued: QueuedMessage
+  /// Nil only inside `Deliveries`, where it marks a settled one that still holds a place. For `basic.get`
+  /// a consumer of its own that is in no queue's list.
+  fileprivate(set) var consumer: Consumer?
+  /// Came through a consumer, and so counts towards the channel's limit.
+  fileprivate let isLimited: Bool
+  package var queue: Queue? { consumer?.queue }
+
+  init(tag: UInt64, queued: QueuedMessage, consumer: Consumer, limited: Bool) {
+    self.tag = tag
+    self.queued = queued
+    self.consumer = consumer
+    isLimited = limited
+  }
+}
+
+package enum Settlement {
+  case acknowledged
+  case rejected(requeue: Bool)
+}
+
+package final class Deliveries {
+  /// In the order of their tags. Settled ones in the middle stay as gaps until they are the most.
+  private var entries = Deque<Delivery>()
+  private var gaps = 0
+  private var lastTag: UInt64 = 0
+  /// `basic.qos` with global: how many unsettled messages all consumers of the channel may share; 0 is no
+  /// limit.
+  package private(set) var limit = 0
+  /// Unsettled messages that came through consumers.
+  private var limited = 0
+
+  package init() {}
+
+  package var count: Int { entries.count - gaps }
+
+  // hot:
+  var hasCredit: Bool { limit == 0 || limited < limit }
+
+  // hot:
+  func nextTag() -> UInt64 {
+    lastTag += 1
+    return lastTag
+  }
+
+  // hot:
+  func append(_ delivery: Delivery) {
+    if delivery.isLimited { limited += 1 }
+    entries.append(delivery)
+  }
+
+  package func setLimit(_ count: Int) { limit = count }
+
+  /// Takes out the delivery with that tag; with `multiple` all up to it, and with tag 0 all there are.
+  /// - Returns: false if there is no such delivery (406 for the peer).
+  // hot:
+  package func take(_ tag: UInt64, multiple: Bool, _ each: (Delivery) -> Void) -> Bool {
+    if multiple {
+      if tag == 0 {
+        takeAll(each)
+        return true
+      }
+      guard let last = entries.last, index(of: tag) != nil || tag == last.tag else { return false }
+      while let first = entries.first, first.tag <= tag {
+        entries.removeFirst()
+        if first.consumer == nil { gaps -= 1 } else { each(first) }
+      }
+      dropLeadingGaps()
+      return true
+    }
+    guard let index = index(of: tag) else { return false }
+    let delivery = entries[index]
+    guard delivery.consumer != nil else { return false }
+    if index == 0 {
+      entries.removeFirst()
+      dropLeadingGaps()
+    } else {
+      entries[index].consumer = nil
+      gaps += 1
+      if gaps > 64, gaps > entries.count / 2 {
+        entries.removeAll { $0.consumer == nil }
+        gaps = 0
+      }
+    }
+    each(delivery)
+    return true
+  }
+
+  package func takeAll(_ each: (Delivery) -> Void) {
+    let all = entries
+    entries.removeAll()
+    gaps = 0
+    for delivery in all where delivery.consumer != nil { each(delivery) }
+  }
+
+  /// Puts back what a transaction took and rolled back.
+  package func restore(_ deliveries: [Delivery]) {
+    guard !deliveries.isEmpty else { return }
+    var all = Array(entries.filter { $0.consumer != nil }) + deliveries
+    all.sort { $0.tag < $1.tag }
+    entries = Deque(all)
+    gaps = 0
+  }
+
+  private func dropLeadingGaps() {
+    while let first = entries.first, first.consumer == nil {
+      entries.removeFirst()
+      gaps -= 1
+    }
+  }
+
+  /// Tags mostly follow one another, so the place is known; where they do not, it is searched by halves.
+  private func index(of tag: UInt64) -> Int? {
+    guard let first = entries.first, let last = entries.last, tag >= first.tag, tag <= last.tag else {
+      return nil
+    }
+    let guess = Int(tag - first.tag)
+    if guess < entries.count, entries[guess].tag == tag { return guess }
+    var low = 0
+    var high = entries.count - 1
+    while low <= high {
+      let middle = (low + high) / 2
+      if entries[middle].tag == tag { return middle }
+      if entries[middle].tag < tag { low = middle + 1 } else { high = middle - 1 }
+    }
+    return nil
+  }
+
+  /// A delivery has been settled: its consumer has room again.
+  // hot:
+  func release(_ delivery: Delivery) {
+    guard delivery.isLimited else { return }
+    delivery.consumer?.unsettled -= 1
+    limited -= 1
+  }
+}
+
+extension Delivery {
+  /// Settles what `Deliveries.take` gave. Nothing is delivered yet: `Queue.drain` does that, once for many.
+  // hot:
+  package func settle(_ settlement: Settlement) {
+    guard let consumer else { return }
+    consumer.deliveries.release(self)
+    consumer.queue.settle(queued, settlement)
+  }
+}

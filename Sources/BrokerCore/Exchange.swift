@@ -1,0 +1,143 @@
+import AMQPWire
+
+/// An exchange: a name, a type that routes, and the bindings that lead away from it. Knows no queue's inside.
+package final class Exchange {
+  package let name: ByteString
+  package let typeName: ByteString
+  package let durable: Bool
+  package let autoDelete: Bool
+  package let isInternal: Bool
+  package let arguments: FieldTable
+  package let alternateExchange: ByteString?
+  package unowned let vhost: VirtualHost
+  /// Set right after `init`, and anew when a script is reloaded.
+  package internal(set) var type: any ExchangeType = Unrouted()
+
+  /// Bindings that lead away from here, by what they are.
+  package private(set) var bindings: [Binding.Identity: Binding] = [:]
+  /// Bindings of other exchanges that lead here.
+  var incoming: Set<Binding> = []
+  var routedStamp: UInt64 = 0
+
+  init(_ definition: ExchangeDefinition, vhost: VirtualHost) {
+    name = definition.name
+    typeName = definition.type
+    durable = definition.durable
+    autoDelete = definition.autoDelete
+    isInternal = definition.isInternal
+    arguments = definition.arguments
+    alternateExchange = definition.arguments["alternate-exchange"]?.string
+    self.vhost = vhost
+  }
+
+  package var isDefault: Bool { name.isEmpty }
+
+  /// Bindings in the order in which they were made.
+  package var orderedBindings: [Binding] { bindings.values.sorted { $0.sequence < $1.sequence } }
+
+  func insert(_ binding: Binding) throws(ProtocolError) {
+    try type.add(binding)
+    bindings[binding.identity] = binding
+    binding.destination.insertIncoming(binding)
+  }
+
+  func remove(_ binding: Binding) {
+    guard bindings.removeValue(forKey: binding.identity) != nil else { return }
+    type.remove(binding)
+    binding.destination.removeIncoming(binding)
+  }
+}
+
+/// What `exchange.declare` asks for.
+package struct ExchangeDefinition {
+  package var name: ByteString
+  package var type: ByteString
+  package var durable: Bool
+  package var autoDelete: Bool
+  package var isInternal: Bool
+  package var arguments: FieldTable
+
+  package init(
+    name: ByteString, type: ByteString, durable: Bool = false, autoDelete: Bool = false,
+    isInternal: Bool = false, arguments: FieldTable = [:]
+  ) {
+    self.name = name
+    self.type = type
+    self.durable = durable
+    self.autoDelete = autoDelete
+    self.isInternal = isInternal
+    self.arguments = arguments
+  }
+}
+
+/// A rule that leads from an exchange to a queue or to another exchange.
+package final class Binding {
+  /// Two bindings with all of this in common are one (1.7.2.3).
+  package struct Identity: Hashable {
+    let toQueue: Bool
+    let destination: ByteString
+    let key: ByteString
+    let arguments: FieldTable
+  }
+
+  package enum Destination {
+    case queue(Queue)
+    case exchange(Exchange)
+
+    package var name: ByteString {
+      switch self {
+      case .queue(let queue): queue.name
+      case .exchange(let exchange): exchange.name
+      }
+    }
+
+    fileprivate var isQueue: Bool { if case .queue = self { true } else { false } }
+
+    fileprivate func insertIncoming(_ binding: Binding) {
+      switch self {
+      case .queue(let queue): queue.incoming.insert(binding)
+      case .exchange(let exchange): exchange.incoming.insert(binding)
+      }
+    }
+
+    fileprivate func removeIncoming(_ binding: Binding) {
+      switch self {
+      case .queue(let queue): queue.incoming.remove(binding)
+      case .exchange(let exchange): exchange.incoming.remove(binding)
+      }
+    }
+  }
+
+  package unowned let source: Exchange
+  package let destination: Destination
+  package let key: ByteString
+  package let arguments: FieldTable
+  /// Grows with each binding of a virtual host: the order in which they were made.
+  package let sequence: UInt64
+
+  init(source: Exchange, destination: Destination, key: ByteString, arguments: FieldTable, sequence: UInt64) {
+    self.source = source
+    self.destination = destination
+    self.key = key
+    self.arguments = arguments
+    self.sequence = sequence
+  }
+
+  package var identity: Identity {
+    Identity(
+      toQueue: destination.isQueue, destination: destination.name, key: key, arguments: arguments)
+  }
+}
+
+extension Binding: Hashable {
+  package static func == (left: Binding, right: Binding) -> Bool { left === right }
+  package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+}
+
+/// The type of an exchange that is not yet wired up.
+private final class Unrouted: ExchangeType {
+  let routesByKeyAlone = true
+  func add(_ binding: Binding) {}
+  func remove(_ binding: Binding) {}
+  func route(_ message: Message, into destinations: Destinations) {}
+}

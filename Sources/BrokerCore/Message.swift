@@ -1,0 +1,96 @@
+import AMQPWire
+
+/// A message: one reference, shared by all queues that hold it, and one block of octets behind it.
+/// Knows no queue. Properties and headers stay octets until somebody looks at them.
+///
+///     +----------------------+-------------------------+------------+------+
+///     | exchange, short str. | routing key, short str. | properties | body |
+///     +----------------------+-------------------------+------------+------+
+///     `---------------- envelope ----------------------'
+package final class Message: ManagedBuffer<Message.Layout, UInt8> {
+  package struct Layout {
+    let exchangeCount: Int
+    let envelopeCount: Int
+    let propertiesCount: Int
+    package let bodyCount: Int
+    package var bodyFilled = 0
+    package let properties: PropertyIndex
+    /// Set when the headers carry CC or BCC.
+    package var extraKeys: ExtraKeys?
+  }
+
+  /// - Parameters:
+  ///   - envelope: exchange and routing key as two short strings, as they stand in `basic.publish`
+  ///   - properties: flags and fields, which `index` was made of
+  ///   - bodySize: octets that `appendBody` will bring
+  // hot:
+  package static func make(
+    envelope: UnsafeRawBufferPointer, properties: UnsafeRawBufferPointer, index: PropertyIndex, bodySize: Int
+  ) -> Message {
+    let made = Message.create(minimumCapacity: envelope.count + properties.count + bodySize) { _ in
+      Layout(
+        exchangeCount: envelope.isEmpty ? 0 : Int(envelope[0]), envelopeCount: envelope.count,
+        propertiesCount: properties.count, bodyCount: bodySize, properties: index)
+    }
+    let message = unsafeDowncast(made, to: Message.self)
+    message.withUnsafeMutablePointerToElements { start in
+      let octets = UnsafeMutableRawPointer(start)
+      if let base = envelope.baseAddress { octets.copyMemory(from: base, byteCount: envelope.count) }
+      if let base = properties.baseAddress {
+        (octets + envelope.count).copyMemory(from: base, byteCount: properties.count)
+      }
+    }
+    return message
+  }
+
+  /// Appends the payload of a body frame.
+  /// - Returns: false, and nothing is appended, if it is more than was announced.
+  // hot:
+  package func appendBody(_ part: UnsafeRawBufferPointer) -> Bool {
+    withUnsafeMutablePointers { layout, start in
+      let filled = layout.pointee.bodyFilled
+      guard part.count <= layout.pointee.bodyCount - filled else { return false }
+      let offset = layout.pointee.envelopeCount + layout.pointee.propertiesCount + filled
+      if let base = part.baseAddress {
+        (UnsafeMutableRawPointer(start) + offset).copyMemory(from: base, byteCount: part.count)
+      }
+      layout.pointee.bodyFilled = filled + part.count
+      return true
+    }
+  }
+
+  package var isComplete: Bool { header.bodyFilled == header.bodyCount }
+
+  // The octets below are valid as long as the message is referenced.
+
+  private func octets(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer {
+    withUnsafeMutablePointerToElements { UnsafeRawBufferPointer(start: $0 + offset, count: count) }
+  }
+
+  /// Exchange and routing key, each with its length octet.
+  package var envelope: UnsafeRawBufferPointer { octets(0, header.envelopeCount) }
+  package var exchange: UnsafeRawBufferPointer { octets(1, header.exchangeCount) }
+  package var routingKey: UnsafeRawBufferPointer {
+    let start = header.exchangeCount + 2
+    return octets(start, header.envelopeCount - start)
+  }
+  package var properties: UnsafeRawBufferPointer { octets(header.envelopeCount, header.propertiesCount) }
+  package var body: UnsafeRawBufferPointer {
+    octets(header.envelopeCount + header.propertiesCount, header.bodyCount)
+  }
+  /// The fields of the headers table, without its length; empty if there is none.
+  package var headers: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: properties[header.properties.headers.range])
+  }
+
+  /// The headers as values. They were checked when the message came in, so they can be read.
+  package func headerTable() -> FieldTable {
+    (try? FieldReader.fields(of: headers)) ?? FieldTable()
+  }
+}
+
+/// The routing keys of the headers CC and BCC, an extension of RabbitMQ.
+package final class ExtraKeys {
+  package let keys: [ByteString]
+  init(_ keys: [ByteString]) { self.keys = keys }
+}

@@ -1,0 +1,160 @@
+import AMQPWire
+
+/// A queue: messages in order, who may take them, and when they leave. Knows nothing of sockets.
+package final class Queue {
+  package let name: ByteString
+  package let durable: Bool
+  package let autoDelete: Bool
+  /// The connection that declared an exclusive queue, and that alone may use it.
+  package let owner: ConnectionID?
+  package let arguments: FieldTable
+  package unowned let vhost: VirtualHost
+
+  private var backlog = Backlog()
+  private var consumers = Consumers()
+  private var lastPosition: UInt64 = 0
+  package private(set) var unsettledCount = 0
+  package private(set) var isDeleted = false
+  private var hadConsumer = false
+
+  /// Bindings that lead here.
+  var incoming: Set<Binding> = []
+  /// The publish that reached this queue last: each queue gets a message once.
+  var routedStamp: UInt64 = 0
+
+  init(_ definition: QueueDefinition, vhost: VirtualHost) {
+    name = definition.name
+    // RabbitMQ: an exclusive queue is gone with its connection, so it is never durable.
+    durable = definition.durable && definition.owner == nil
+    autoDelete = definition.autoDelete
+    owner = definition.owner
+    arguments = definition.arguments
+    self.vhost = vhost
+  }
+
+  package var readyCount: Int { backlog.count }
+  package var consumerCount: Int { consumers.count }
+
+  // MARK: messages in
+
+  /// To a consumer that waits, or into the backlog.
+  // hot:
+  package func enqueue(_ message: Message) {
+    lastPosition += 1
+    let queued = QueuedMessage(message: message, position: lastPosition)
+    if backlog.isEmpty, let consumer = consumers.nextWithCredit() {
+      hand(queued, to: consumer)
+    } else {
+      backlog.append(queued)
+    }
+  }
+
+  // MARK: messages out
+
+  /// Delivers as long as there are messages and consumers with credit.
+  // hot:
+  package func drain() {
+    while !backlog.isEmpty, let consumer = consumers.nextWithCredit() {
+      guard let queued = backlog.popFirst() else { return }
+      hand(queued, to: consumer)
+    }
+  }
+
+  @inline(__always)
+  private func hand(_ queued: QueuedMessage, to consumer: Consumer) {
+    if !consumer.noAck { unsettledCount += 1 }
+    consumer.take(queued)
+  }
+
+  /// `basic.get`. With a getter the message is its until it is settled, without one it is gone.
+  /// - Parameter getter: a consumer that is in no queue's list, to hold the delivery
+  /// - Returns: the message, its delivery tag, and nil if the queue is empty
+  package func get(_ getter: Consumer) -> (queued: QueuedMessage, tag: UInt64)? {
+    guard let queued = backlog.popFirst() else { return nil }
+    let tag = getter.deliveries.nextTag()
+    if !getter.noAck {
+      unsettledCount += 1
+      getter.deliveries.append(Delivery(tag: tag, queued: queued, consumer: getter, limited: false))
+    }
+    return (queued, tag)
+  }
+
+  // hot:
+  func settle(_ queued: QueuedMessage, _ settlement: Settlement) {
+    unsettledCount -= 1
+    if case .rejected(requeue: true) = settlement, !isDeleted {
+      var back = queued
+      back.redelivered = true
+      backlog.putBack(back)
+    }
+  }
+
+  /// Drops what is ready; what is unsettled stays with its consumers.
+  /// - Returns: how many were dropped
+  package func purge() -> Int {
+    defer { backlog.removeAll() }
+    return backlog.count
+  }
+
+  // MARK: consumers
+
+  /// - Throws: 403 if somebody consumes exclusively, or if this one wants to and is not alone.
+  package func subscribe(_ consumer: Consumer) throws(ProtocolError) {
+    if consumers.all.contains(where: \.exclusive) || (consumer.exclusive && !consumers.isEmpty) {
+      throw ProtocolError(.accessRefused, "\(described) in exclusive use")
+    }
+    consumers.insert(consumer)
+    consumer.isSubscribed = true
+    hadConsumer = true
+  }
+
+  /// Takes a consumer out; what it has not settled stays with its channel. An auto-delete queue goes with
+  /// its last consumer.
+  package func unsubscribe(_ consumer: Consumer) {
+    guard consumer.isSubscribed else { return }
+    consumer.isSubscribed = false
+    consumers.remove(consumer)
+    if autoDelete, hadConsumer, consumers.isEmpty, !isDeleted { vhost.remove(self) }
+  }
+
+  /// Ends the queue: its messages are dropped and its consumers told.
+  func close() {
+    isDeleted = true
+    backlog.removeAll()
+    let all = consumers.all
+    consumers.removeAll()
+    for consumer in all {
+      consumer.isSubscribed = false
+      consumer.cancelledByQueue()
+    }
+  }
+
+  /// "queue 'q' in vhost '/'", as error texts have it.
+  package var described: String { "queue '\(name)' in vhost '\(vhost.name)'" }
+}
+
+/// What `queue.declare` asks for.
+package struct QueueDefinition {
+  package var name: ByteString
+  package var durable: Bool
+  package var owner: ConnectionID?
+  package var autoDelete: Bool
+  package var arguments: FieldTable
+
+  package init(
+    name: ByteString, durable: Bool = false, owner: ConnectionID? = nil, autoDelete: Bool = false,
+    arguments: FieldTable = [:]
+  ) {
+    self.name = name
+    self.durable = durable
+    self.owner = owner
+    self.autoDelete = autoDelete
+    self.arguments = arguments
+  }
+}
+
+/// A connection's number, never given twice while the process lives.
+package struct ConnectionID: Hashable, Sendable {
+  package let number: UInt64
+  package init(_ number: UInt64) { self.number = number }
+}

@@ -1,0 +1,77 @@
+import AMQPWire
+
+/// The `x-` arguments of a queue that RabbitMQ knows, and which values it takes. Knows no queue's inside.
+struct QueueArgument: Sendable {
+  let name: ByteString
+  /// What is wrong with a value, in RabbitMQ's words; nil if nothing is.
+  let problem: @Sendable (FieldValue, FieldTable) -> String?
+
+  /// In the order in which two declarations are compared; all others are not compared.
+  static let all: [QueueArgument] = [
+    QueueArgument(name: "x-expires") { value, _ in
+      integerProblem(value) { $0 == 0 ? "{value_zero,0}" : expiryProblem($0) }
+    },
+    QueueArgument(name: "x-message-ttl") { value, _ in integerProblem(value, expiryProblem) },
+    QueueArgument(name: "x-dead-letter-exchange") { value, _ in stringProblem(value) },
+    QueueArgument(name: "x-dead-letter-routing-key") { value, all in
+      stringProblem(value)
+        ?? (all["x-dead-letter-exchange"] == nil ? "routing_key_but_no_dlx_defined" : nil)
+    },
+    QueueArgument(name: "x-max-length") { value, _ in integerProblem(value, negativeProblem) },
+    QueueArgument(name: "x-max-length-bytes") { value, _ in integerProblem(value, negativeProblem) },
+    QueueArgument(name: "x-max-priority") { value, _ in
+      integerProblem(value) { negativeProblem($0) ?? ($0 > 255 ? "{max_value_exceeded,\($0)}" : nil) }
+    },
+    QueueArgument(name: "x-overflow") { value, _ in
+      oneOf(["drop-head", "reject-publish", "reject-publish-dlx"], value, "invalid_overflow")
+    },
+    QueueArgument(name: "x-queue-mode") { value, _ in
+      oneOf(["default", "lazy"], value, "invalid_queue_mode")
+    },
+    QueueArgument(name: "x-queue-version") { value, _ in
+      integerProblem(value) { negativeProblem($0) ?? ($0 > 2 ? "{max_value_exceeded,\($0)}" : nil) }
+    },
+    QueueArgument(name: "x-single-active-consumer") { value, _ in
+      if case .boolean = value { nil } else { "{unacceptable_type,\(value.typeName)}" }
+    },
+    QueueArgument(name: "x-queue-type") { value, _ in
+      oneOf(["classic", "quorum", "stream"], value, "invalid_queue_type")
+    },
+  ]
+
+  private static func integerProblem(_ value: FieldValue, _ range: (Int64) -> String?) -> String? {
+    guard let number = value.integer else { return "{unacceptable_type,\(value.typeName)}" }
+    return range(number)
+  }
+
+  private static func negativeProblem(_ number: Int64) -> String? {
+    number < 0 ? "{value_negative,\(number)}" : nil
+  }
+
+  /// Ten years in milliseconds is the most.
+  private static func expiryProblem(_ number: Int64) -> String? {
+    negativeProblem(number) ?? (number > 315_360_000_000 ? "{value_too_large,\(number)}" : nil)
+  }
+
+  private static func stringProblem(_ value: FieldValue) -> String? {
+    value.string == nil ? "{unacceptable_type,\(value.typeName)}" : nil
+  }
+
+  private static func oneOf(_ names: [ByteString], _ value: FieldValue, _ what: String) -> String? {
+    guard let name = value.string else { return "{unacceptable_type,\(value.typeName)}" }
+    return names.contains(name) ? nil : what
+  }
+}
+
+extension Queue {
+  /// - Throws: 406 that names the first argument whose value is not one that RabbitMQ takes.
+  func checkArguments() throws(ProtocolError) {
+    for argument in QueueArgument.all {
+      guard let value = arguments[argument.name], let problem = argument.problem(value, arguments) else {
+        continue
+      }
+      throw ProtocolError(
+        .preconditionFailed, "invalid arg '\(argument.name)' for \(described): \(problem)")
+    }
+  }
+}

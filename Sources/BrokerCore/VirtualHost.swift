@@ -1,0 +1,175 @@
+import AMQPWire
+
+/// A virtual host: exchanges, queues and bindings under their names, and what may be done with them.
+/// Knows no connection.
+package final class VirtualHost {
+  package let name: ByteString
+  package unowned let broker: Broker
+  package private(set) var exchanges: [ByteString: Exchange] = [:]
+  private var queueTable = OctetMap<Queue>()
+  private var bindingSequence: UInt64 = 0
+  /// Changes whenever a route may: channels remember where a key led only while it stands.
+  package private(set) var topology: UInt64 = 0
+  private lazy var destinations = Destinations(vhost: self)
+  /// Who publishes the message that is being routed, for scripts that ask.
+  package private(set) var publisher = ""
+
+  init(name: ByteString, broker: Broker) {
+    self.name = name
+    self.broker = broker
+    let standard: [(ByteString, ByteString, Bool)] = [
+      ("", "direct", false), ("amq.direct", "direct", false), ("amq.fanout", "fanout", false),
+      ("amq.headers", "headers", false), ("amq.match", "headers", false), ("amq.topic", "topic", false),
+      ("amq.rabbitmq.trace", "topic", true),
+    ]
+    for (name, type, isInternal) in standard {
+      let definition = ExchangeDefinition(name: name, type: type, durable: true, isInternal: isInternal)
+      let exchange = Exchange(definition, vhost: self)
+      guard let made = try? broker.makeType(of: exchange) else { preconditionFailure("\(type) is built in") }
+      exchange.type = made
+      exchanges[name] = exchange
+    }
+  }
+
+  func topologyChanged() { topology &+= 1 }
+
+  // MARK: publishing
+
+  /// Where a message goes, valid until the next message is routed.
+  /// - Throws: when the exchange refuses the message.
+  // hot:
+  package func route(_ message: Message, from exchange: Exchange, publisher: String) throws(ProtocolError)
+    -> Destinations
+  {
+    self.publisher = publisher
+    try destinations.resolve(message, from: exchange)
+    return destinations
+  }
+
+  // MARK: exchanges
+
+  package func exchange(_ name: ByteString) throws(ProtocolError) -> Exchange {
+    guard let exchange = exchanges[name] else {
+      throw ProtocolError(.notFound, "no \(describedExchange(name))")
+    }
+    return exchange
+  }
+
+  package func describedExchange(_ name: ByteString) -> String { "exchange '\(name)' in vhost '\(self.name)'" }
+
+  /// Makes an exchange, or checks that the one there is was declared alike.
+  /// - Throws: 403 for a reserved name, 406 for another type or other properties, and what the type refuses.
+  package func declare(_ definition: ExchangeDefinition) throws(ProtocolError) {
+    guard broker.knowsExchangeType(definition.type) else {
+      throw ProtocolError(.preconditionFailed, "unknown exchange type '\(definition.type)'")
+    }
+    if let exchange = exchanges[definition.name] {
+      return try exchange.expectEqual(to: definition)
+    }
+    guard !definition.name.hasPrefix("amq.") else {
+      throw ProtocolError(
+        .accessRefused, "exchange name '\(definition.name)' contains reserved prefix 'amq.*'")
+    }
+    if let alternate = definition.arguments["alternate-exchange"], alternate.string == nil {
+      throw ProtocolError(
+        .preconditionFailed,
+        "invalid type '\(alternate.typeName)' for arg 'alternate-exchange' in "
+          + describedExchange(definition.name))
+    }
+    let exchange = Exchange(definition, vhost: self)
+    exchange.type = try broker.makeType(of: exchange)
+    exchanges[definition.name] = exchange
+    topologyChanged()
+  }
+
+  /// - Throws: 406 if it has bindings and `ifUnused` is asked for. A missing one is no error.
+  package func deleteExchange(_ name: ByteString, ifUnused: Bool) throws(ProtocolError) {
+    guard let exchange = exchanges[name] else { return }
+    if ifUnused, !exchange.bindings.isEmpty {
+      throw ProtocolError(.preconditionFailed, "\(describedExchange(name)) in use")
+    }
+    remove(exchange)
+  }
+
+  private func remove(_ exchange: Exchange) {
+    guard exchanges.removeValue(forKey: exchange.name) != nil else { return }
+    topologyChanged()
+    for binding in exchange.bindings.values { exchange.remove(binding) }
+    for binding in exchange.incoming { remove(binding) }
+  }
+
+  // MARK: queues
+
+  // hot:
+  package func queue(named name: UnsafeRawBufferPointer) -> Queue? { queueTable[name] }
+  package var queues: [Queue] { queueTable.values }
+
+  package func queue(_ name: ByteString) throws(ProtocolError) -> Queue {
+    guard let queue = queueTable[name] else {
+      throw ProtocolError(.notFound, "no queue '\(name)' in vhost '\(self.name)'")
+    }
+    return queue
+  }
+
+  /// A queue that `connection` may use.
+  /// - Throws: 404, or 405 if it is another connection's own.
+  package func queue(_ name: ByteString, usedBy connection: ConnectionID) throws(ProtocolError) -> Queue {
+    let queue = try queue(name)
+    guard queue.owner == nil || queue.owner == connection else { throw queue.isLocked }
+    return queue
+  }
+
+  /// Makes a queue, or checks that the one there is was declared alike.
+  /// - Throws: 405 for another connection's exclusive queue, 406 for other properties or wrong arguments.
+  package func declare(_ definition: QueueDefinition) throws(ProtocolError) -> Queue {
+    if let queue = queueTable[definition.name] {
+      try queue.expectEqual(to: definition)
+      return queue
+    }
+    let queue = Queue(definition, vhost: self)
+    try queue.checkArguments()
+    queueTable[definition.name] = queue
+    topologyChanged()
+    return queue
+  }
+
+  package func remove(_ queue: Queue) {
+    guard queueTable[queue.name] === queue else { return }
+    queueTable[queue.name] = nil
+    topologyChanged()
+    for binding in queue.incoming { remove(binding) }
+    queue.close()
+  }
+
+  // MARK: bindings
+
+  /// Binds; a binding that is there already is left as it is.
+  package func bind(
+    source: Exchange, to destination: Binding.Destination, key: ByteString, arguments: FieldTable
+  ) throws(ProtocolError) {
+    bindingSequence += 1
+    let binding = Binding(
+      source: source, destination: destination, key: key, arguments: arguments, sequence: bindingSequence)
+    guard source.bindings[binding.identity] == nil else { return }
+    try source.insert(binding)
+    topologyChanged()
+  }
+
+  /// Takes a binding away; one that is not there is no error.
+  package func unbind(
+    source: Exchange, from destination: Binding.Destination, key: ByteString, arguments: FieldTable
+  ) {
+    let wanted = Binding(
+      source: source, destination: destination, key: key, arguments: arguments, sequence: 0)
+    guard let binding = source.bindings[wanted.identity] else { return }
+    remove(binding)
+  }
+
+  /// An auto-delete exchange goes with the last binding that leads away from it.
+  private func remove(_ binding: Binding) {
+    let source = binding.source
+    source.remove(binding)
+    topologyChanged()
+    if source.autoDelete, source.bindings.isEmpty { remove(source) }
+  }
+}
