@@ -27,6 +27,21 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: ours),
+    .target(
+      name: "BrokerServer",
+      dependencies: [
+        "BrokerCore",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      swiftSettings: ours),
+    .executableTarget(
+      name: "yutu",
+      dependencies: [
+        "BrokerServer",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: ours),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -17,6 +17,20 @@ package struct ByteString: Hashable, Sendable {
 
   package func hasPrefix(_ prefix: ByteString) -> Bool { bytes.starts(with: prefix.bytes) }
 
+  /// The octets in place. (`Array.withUnsafeBytes` forgets which error its body throws.)
+  package func withOctets<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    let result = bytes.withUnsafeBytes { octets in
+      do throws(Failure) {
+        return Swift.Result<Result, Failure>.success(try body(octets))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get()
+  }
+
   @inlinable
   package static func == (left: ByteString, right: ByteString) -> Bool { left.bytes == right.bytes }
 

@@ -70,3 +70,26 @@ extension Method {
     bytes.append(contentsOf: writer.bytes)
   }
 }
+
+extension MethodID {
+  /// Every method of AMQP 0-9-1 with RabbitMQ's extensions.
+  package static let all: [any Method.Type] = [
+    ConnectionStart.self, ConnectionStartOk.self, ConnectionSecure.self, ConnectionSecureOk.self,
+    ConnectionTune.self, ConnectionTuneOk.self, ConnectionOpen.self, ConnectionOpenOk.self,
+    ConnectionClose.self, ConnectionCloseOk.self, ConnectionBlocked.self, ConnectionUnblocked.self,
+    ConnectionUpdateSecret.self, ConnectionUpdateSecretOk.self,
+    ChannelOpen.self, ChannelOpenOk.self, ChannelFlow.self, ChannelFlowOk.self, ChannelClose.self,
+    ChannelCloseOk.self,
+    AccessRequest.self, AccessRequestOk.self,
+    ExchangeDeclare.self, ExchangeDeclareOk.self, ExchangeDelete.self, ExchangeDeleteOk.self,
+    ExchangeBind.self, ExchangeBindOk.self, ExchangeUnbind.self, ExchangeUnbindOk.self,
+    QueueDeclare.self, QueueDeclareOk.self, QueueBind.self, QueueBindOk.self, QueuePurge.self,
+    QueuePurgeOk.self, QueueDelete.self, QueueDeleteOk.self, QueueUnbind.self, QueueUnbindOk.self,
+    BasicQos.self, BasicQosOk.self, BasicConsume.self, BasicConsumeOk.self, BasicCancel.self,
+    BasicCancelOk.self, BasicPublish.self, BasicReturn.self, BasicDeliver.self, BasicGet.self,
+    BasicGetOk.self, BasicGetEmpty.self, BasicAck.self, BasicReject.self, BasicRecoverAsync.self,
+    BasicRecover.self, BasicRecoverOk.self, BasicNack.self,
+    ConfirmSelect.self, ConfirmSelectOk.self,
+    TxSelect.self, TxSelectOk.self, TxCommit.self, TxCommitOk.self, TxRollback.self, TxRollbackOk.self,
+  ]
+}

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 /// The time, as the broker sees it; tests bring their own. Knows no calendar.
 package protocol Clock: AnyObject, Sendable {
   /// Nanoseconds since some moment in the past; never goes back.
@@ -6,9 +12,10 @@ package protocol Clock: AnyObject, Sendable {
 
 package final class SystemClock: Clock {
   package init() {}
+
   package var nanoseconds: UInt64 {
-    let (seconds, attoseconds) = (ContinuousClock.now - Self.start).components
-    return UInt64(max(0, seconds)) &* 1_000_000_000 &+ UInt64(max(0, attoseconds)) / 1_000_000_000
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
   }
-  private static let start = ContinuousClock.now
 }

@@ -68,7 +68,7 @@ package final class Deliveries {
         takeAll(each)
         return true
       }
-      guard let last = entries.last, index(of: tag) != nil || tag == last.tag else { return false }
+      guard let last = index(of: tag), entries[last].consumer != nil else { return false }
       while let first = entries.first, first.tag <= tag {
         entries.removeFirst()
         if first.consumer == nil { gaps -= 1 } else { each(first) }

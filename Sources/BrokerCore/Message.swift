@@ -88,9 +88,3 @@ package final class Message: ManagedBuffer<Message.Layout, UInt8> {
     (try? FieldReader.fields(of: headers)) ?? FieldTable()
   }
 }
-
-/// The routing keys of the headers CC and BCC, an extension of RabbitMQ.
-package final class ExtraKeys {
-  package let keys: [ByteString]
-  init(_ keys: [ByteString]) { self.keys = keys }
-}

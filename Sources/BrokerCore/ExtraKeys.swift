@@ -1,0 +1,63 @@
+import AMQPWire
+
+/// The routing keys that the headers CC and BCC add to a message, an extension of RabbitMQ
+/// (https://www.rabbitmq.com/docs/sender-selected). Knows no exchange.
+package final class ExtraKeys {
+  package let keys: [ByteString]
+
+  init(_ keys: [ByteString]) { self.keys = keys }
+}
+
+extension Message {
+  /// This message, or if its headers carry CC or BCC, one that goes to those keys too and does not show BCC.
+  /// - Throws: 406 if one of them is not an array of strings
+  package func withExtraKeys() throws(ProtocolError) -> Message {
+    guard headers.mayName("CC") else { return self }
+    let table = headerTable()
+    let extra = try table.keys(in: "CC") + table.keys(in: "BCC")
+    guard table["CC"] != nil || table["BCC"] != nil else { return self }
+    let message = table["BCC"] == nil ? self : try withoutHeader("BCC")
+    message.header.extraKeys = ExtraKeys(extra)
+    return message
+  }
+
+  private func withoutHeader(_ name: ByteString) throws(ProtocolError) -> Message {
+    var changed = try BasicProperties(properties)
+    changed.headers?[name] = nil
+    return try withProperties(changed)
+  }
+
+  /// The same exchange, routing key and body under other properties.
+  package func withProperties(_ changed: BasicProperties) throws(ProtocolError) -> Message {
+    let copy = try ByteString(changed.octets).withOctets { (octets) throws(ProtocolError) -> Message in
+      Message.make(
+        envelope: envelope, properties: octets, index: try PropertyIndex(octets), bodySize: body.count)
+    }
+    guard copy.appendBody(body) else { preconditionFailure("a body fits into a message of its size") }
+    return copy
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  /// Whether a table's octets hold `name` somewhere: where they do not, nobody needs to read the table.
+  fileprivate func mayName(_ name: StaticString) -> Bool {
+    name.withUTF8Buffer { wanted in
+      guard count >= wanted.count else { return false }
+      return (0...(count - wanted.count)).contains { start in
+        self[start] == wanted[0] && zip(self[start...], wanted).allSatisfy { $0 == $1 }
+      }
+    }
+  }
+}
+
+extension FieldTable {
+  fileprivate func keys(in name: ByteString) throws(ProtocolError) -> [ByteString] {
+    guard let value = self[name] else { return [] }
+    guard case .array(let values) = value else {
+      throw ProtocolError(
+        .preconditionFailed, "invalid message: {unacceptable_type_in_header,{\(value.typeName),\(value.shown)}}")
+    }
+    // What is not a string in the array is passed over, as in RabbitMQ.
+    return values.compactMap(\.string)
+  }
+}

@@ -1,0 +1,265 @@
+import AMQPWire
+import BrokerCore
+
+/// A channel of a connection: puts methods and contents together, and calls what they mean. What a class of
+/// methods means is said in its file below Methods.
+///
+///     starting ──open──> open ──our close──> closing ──close-ok──> gone
+///                          └──client's close, close-ok────────────┘
+final class ClientChannel {
+  enum State {
+    case starting
+    case open
+    /// We sent `channel.close`; everything but its answer is ignored (1.5.2.5).
+    case closing
+  }
+
+  /// Which frame has to come next (4.2.6): contents of a channel do not mix with its methods.
+  enum Expecting {
+    case method
+    case header
+    case body
+  }
+
+  let number: UInt16
+  unowned let connection: ClientConnection
+  let vhost: VirtualHost
+  let outbox: Outbox
+  private(set) var state = State.starting
+  private var expecting = Expecting.method
+  private var assembling: Message?
+  /// The method at hand, named in a close.
+  private var current = MethodID(0, 0)
+
+  var publishing: Publishing
+  var confirms: Confirms?
+  var transaction: Transaction?
+
+  let deliveries = Deliveries()
+  var consumers: [ByteString: Consumer] = [:]
+  /// `basic.qos` without global: the limit of consumers made from now on.
+  var prefetch = 0
+  /// Methods that name no queue mean the one that was declared last (1.7).
+  var lastQueue: ByteString = ""
+
+  init(number: UInt16, connection: ClientConnection, vhost: VirtualHost) {
+    self.number = number
+    self.connection = connection
+    self.vhost = vhost
+    outbox = connection.outbox
+    publishing = Publishing()
+  }
+
+  var frameMaximum: Int { Int(connection.handshake.frameMaximum) }
+
+  func send(_ method: some Method) { outbox.send(method, channel: number) }
+
+  // MARK: frames
+
+  // hot:
+  func receive(_ type: FrameType, _ payload: UnsafeRawBufferPointer) {
+    guard state != .closing else { return closingFrameReceived(type, payload) }
+    do throws(ProtocolError) {
+      switch type {
+      case .method: try methodFrameReceived(payload)
+      case .header: try headerReceived(payload)
+      case .body: try bodyReceived(payload)
+      case .heartbeat: break
+      }
+    } catch {
+      fail(error)
+    }
+  }
+
+  // hot:
+  private func methodFrameReceived(_ payload: UnsafeRawBufferPointer) throws(ProtocolError) {
+    guard expecting == .method else { throw unexpectedFrame(.method) }
+    guard payload.count >= 4 else {
+      throw ProtocolError(.syntaxError, "method frame of \(payload.count) octets, expected at least 4")
+    }
+    current = MethodID(payload)
+    let arguments = UnsafeRawBufferPointer(rebasing: payload[4...])
+    guard state == .open else { return try startingMethodReceived(arguments) }
+    switch current {
+    case BasicPublish.id:
+      try publishing.methodReceived(arguments)
+      expecting = .header
+    case BasicAck.id: try ack(arguments)
+    default: try methodReceived(current, arguments)
+    }
+  }
+
+  private func startingMethodReceived(_ arguments: UnsafeRawBufferPointer) throws(ProtocolError) {
+    guard current == ChannelOpen.id else {
+      guard Methods.isKnown(current) else { throw ProtocolError(.commandInvalid, "unknown method \(current)") }
+      throw ProtocolError(.channelError, "expected 'channel.open'")
+    }
+    _ = try ChannelOpen(arguments: arguments)
+    state = .open
+    send(ChannelOpenOk())
+  }
+
+  // hot:
+  private func headerReceived(_ payload: UnsafeRawBufferPointer) throws(ProtocolError) {
+    guard expecting == .header else { throw unexpectedFrame(.header) }
+    guard let header = ContentHeader(payload) else {
+      throw ProtocolError(
+        .syntaxError, "content header of \(payload.count) octets, expected at least \(WireLimits.contentHeaderSize)")
+    }
+    guard header.classID == BasicPublish.id.classID else {
+      throw ProtocolError(
+        .unexpectedFrame,
+        "expected content header for class \(BasicPublish.id.classID), got one for class \(header.classID) "
+          + "instead")
+    }
+    guard header.weight == 0 else {
+      throw ProtocolError(
+        .unexpectedFrame,
+        "expected content header for class \(BasicPublish.id.classID), got one of weight \(header.weight)")
+    }
+    let maximum = connection.broker.settings.bodyMaximum
+    guard header.bodySize <= UInt64(maximum) else {
+      throw ProtocolError(
+        .preconditionFailed, "message size \(header.bodySize) is larger than max size \(maximum)")
+    }
+    let properties = UnsafeRawBufferPointer(rebasing: payload[WireLimits.contentHeaderSize...])
+    let message = Message.make(
+      envelope: publishing.envelope, properties: properties, index: try PropertyIndex(properties),
+      bodySize: Int(header.bodySize))
+    if header.bodySize == 0 {
+      expecting = .method
+      try publish(message)
+    } else {
+      expecting = .body
+      assembling = message
+    }
+  }
+
+  // hot:
+  private func bodyReceived(_ payload: UnsafeRawBufferPointer) throws(ProtocolError) {
+    guard expecting == .body, let message = assembling else { throw unexpectedFrame(.body) }
+    guard message.appendBody(payload) else {
+      throw ProtocolError(.frameError, "content body frame exceeds remaining content size")
+    }
+    guard message.isComplete else { return }
+    expecting = .method
+    assembling = nil
+    try publish(message)
+  }
+
+  private func unexpectedFrame(_ type: FrameType) -> ProtocolError {
+    let text =
+      switch expecting {
+      case .method: "expected method frame, got non method frame instead"
+      case .header:
+        "expected content header for class \(current.classID), got non content header frame instead"
+      case .body: "expected content body, got non content body frame instead"
+      }
+    return ProtocolError(.unexpectedFrame, text)
+  }
+
+  // MARK: methods
+
+  private func methodReceived(_ id: MethodID, _ arguments: UnsafeRawBufferPointer) throws(ProtocolError) {
+    switch id {
+    case ExchangeDeclare.id: try declare(try ExchangeDeclare(arguments: arguments))
+    case ExchangeDelete.id: try delete(try ExchangeDelete(arguments: arguments))
+    case ExchangeBind.id: try bind(try ExchangeBind(arguments: arguments))
+    case ExchangeUnbind.id: try unbind(try ExchangeUnbind(arguments: arguments))
+    case QueueDeclare.id: try declare(try QueueDeclare(arguments: arguments))
+    case QueueDelete.id: try delete(try QueueDelete(arguments: arguments))
+    case QueueBind.id: try bind(try QueueBind(arguments: arguments))
+    case QueueUnbind.id: try unbind(try QueueUnbind(arguments: arguments))
+    case QueuePurge.id: try purge(try QueuePurge(arguments: arguments))
+    case BasicQos.id: try qos(try BasicQos(arguments: arguments))
+    case BasicConsume.id: try consume(try BasicConsume(arguments: arguments))
+    case BasicCancel.id: try cancel(try BasicCancel(arguments: arguments))
+    case BasicCancelOk.id: cancelOk(try BasicCancelOk(arguments: arguments))
+    case BasicGet.id: try get(try BasicGet(arguments: arguments))
+    case BasicNack.id: try nack(try BasicNack(arguments: arguments))
+    case BasicReject.id: try reject(try BasicReject(arguments: arguments))
+    case BasicRecover.id: try recover(try BasicRecover(arguments: arguments))
+    case BasicRecoverAsync.id: try recover(try BasicRecoverAsync(arguments: arguments))
+    case ConfirmSelect.id: try select(try ConfirmSelect(arguments: arguments))
+    case TxSelect.id: try select(try TxSelect(arguments: arguments))
+    case TxCommit.id: try commit(try TxCommit(arguments: arguments))
+    case TxRollback.id: try rollback(try TxRollback(arguments: arguments))
+    case ChannelOpen.id: throw ProtocolError(.channelError, "second 'channel.open' seen")
+    case ChannelClose.id:
+      _ = try ChannelClose(arguments: arguments)
+      sendConfirms()
+      release()
+      connection.forget(self)
+      send(ChannelCloseOk())
+    case ChannelFlow.id:
+      guard try ChannelFlow(arguments: arguments).active else {
+        throw ProtocolError(.notImplemented, "active=false")
+      }
+      send(ChannelFlowOk { $0.active = true })
+    case AccessRequest.id:
+      _ = try AccessRequest(arguments: arguments)
+      send(AccessRequestOk { $0.ticket = 1 })
+    default:
+      throw ProtocolError(
+        .commandInvalid, Methods.isKnown(id) ? "unimplemented method" : "unknown method \(id)")
+    }
+  }
+
+  // MARK: the end
+
+  /// The peer did what it must not: this channel ends, or with a hard error its connection.
+  private func fail(_ error: ProtocolError) {
+    guard !error.code.closesConnection else { return connection.fail(error, method: current) }
+    connection.broker.logger.info("\(connection.peer): channel \(number): \(error.replyText)")
+    sendConfirms()
+    state = .closing
+    assembling = nil
+    release()
+    send(
+      ChannelClose {
+        $0.replyCode = error.code.rawValue
+        $0.replyText = error.replyText
+        $0.classID = current.classID
+        $0.methodID = current.methodID
+      })
+  }
+
+  private func closingFrameReceived(_ type: FrameType, _ payload: UnsafeRawBufferPointer) {
+    guard type == .method, payload.count >= 4 else { return }
+    switch MethodID(payload) {
+    case ChannelCloseOk.id: connection.forget(self)
+    // Both sides closed at once; each is answered.
+    case ChannelClose.id: send(ChannelCloseOk())
+    default: break
+    }
+  }
+
+  private func release() {
+    stopConsuming()
+    requeueUnsettled()
+  }
+
+  func stopConsuming() {
+    let all = consumers.values
+    consumers = [:]
+    for consumer in all { consumer.queue.unsubscribe(consumer) }
+  }
+
+  func requeueUnsettled() {
+    let rolledBack = transaction?.settlements.map(\.delivery) ?? []
+    transaction = nil
+    deliveries.restore(rolledBack)
+    settleAll(.rejected(requeue: true))
+  }
+
+  func drainQueues() {
+    for consumer in consumers.values { consumer.queue.drain() }
+  }
+}
+
+/// The methods that a frame may name.
+enum Methods {
+  static func isKnown(_ id: MethodID) -> Bool { known.contains(id) }
+
+  private static let known: Set<MethodID> = Set(MethodID.all.map { $0.id })
+}

@@ -1,0 +1,449 @@
+import AMQPWire
+import BrokerCore
+import Logging
+import NIOCore
+
+/// A client's connection: its handshake, its channels, and its end. Knows of the socket only what
+/// `Transport` says; what a channel's methods mean is said in ClientChannel.
+///
+///     awaitingHeader ──> running ──> closing (our close is sent) ──> closed
+///                           └── client's close: close-ok is sent ──────┘
+final class ClientConnection {
+  enum Phase {
+    case awaitingHeader
+    /// The handshake included: its own states are in `Handshake`.
+    case running
+    /// We sent `connection.close`; everything but its answer is ignored (1.4.2.10).
+    case closing
+    case closed
+  }
+
+  let id: ConnectionID
+  let broker: Broker
+  let outbox: Outbox
+  let peer: Peer
+  private(set) var handshake: Handshake
+  private(set) var phase = Phase.awaitingHeader
+  private(set) var vhost: VirtualHost?
+  private(set) var user = ""
+  private(set) var channels: [UInt16: ClientChannel] = [:]
+  /// The channel of the last frame: the next one is mostly for the same.
+  private var lastChannel: ClientChannel?
+  /// Channels with confirms that are not sent yet.
+  private var confirming: [ClientChannel] = []
+  /// The beginning of a frame whose end has not come.
+  private var partial: [UInt8] = []
+  private var exclusiveQueues: [Queue] = []
+  private unowned let transport: any Transport
+  private let startedAt: UInt64
+  private var lastReceivedAt: UInt64
+  private var lastSentAt: UInt64
+  private var closingSince: UInt64 = 0
+  /// Called when there is something to flush where there was nothing.
+  var onWork: () -> Void = {}
+  private var hasWork = false
+
+  init(id: ConnectionID, broker: Broker, peer: Peer, transport: any Transport) {
+    self.id = id
+    self.broker = broker
+    self.peer = peer
+    self.transport = transport
+    outbox = Outbox(limit: broker.settings.outboxLimit)
+    handshake = Handshake(settings: broker.settings)
+    startedAt = broker.clock.nanoseconds
+    lastReceivedAt = startedAt
+    lastSentAt = startedAt
+    outbox.onFirst = { [unowned self] in noteWork() }
+  }
+
+  /// The connection has something to flush.
+  private func noteWork() {
+    guard !hasWork else { return }
+    hasWork = true
+    onWork()
+  }
+
+  /// False while the peer does not take what it asked for: then we read no more of what it sends.
+  var acceptsInput: Bool { phase != .closed && outbox.isOpen }
+
+  // MARK: octets in
+
+  /// Cuts `octets` into frames and handles each. What is left over waits for the next call.
+  // hot:
+  func receive(_ octets: UnsafeRawBufferPointer) {
+    lastReceivedAt = broker.clock.nanoseconds
+    var rest = octets
+    if !partial.isEmpty { rest = completePartial(with: rest) }
+    if phase == .awaitingHeader { rest = receiveHeader(rest) }
+    while phase != .closed, phase != .awaitingHeader, let header = FrameHeader(rest) {
+      guard isAcceptable(header) else { return }
+      guard rest.count >= header.length else { break }
+      frameReceived(header, UnsafeRawBufferPointer(rebasing: rest[..<header.length]))
+      rest = UnsafeRawBufferPointer(rebasing: rest[header.length...])
+    }
+    if phase != .closed { partial.append(contentsOf: rest) }
+  }
+
+  /// Completes the frame that began in an earlier read, so that the rest can be read in place.
+  private func completePartial(with octets: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    var rest = octets
+    func move(upTo count: Int) {
+      let moved = min(max(0, count - partial.count), rest.count)
+      partial.append(contentsOf: rest[..<moved])
+      rest = UnsafeRawBufferPointer(rebasing: rest[moved...])
+    }
+    if phase == .awaitingHeader {
+      move(upTo: 8)
+      let begun = partial
+      partial = []
+      let left = begun.withUnsafeBytes { Array(receiveHeader($0)) }
+      partial = left
+      return rest
+    }
+    move(upTo: WireLimits.frameHeaderSize)
+    guard let header = partial.withUnsafeBytes({ FrameHeader($0) }), isAcceptable(header) else { return rest }
+    move(upTo: header.length)
+    guard partial.count == header.length else { return rest }
+    let frame = partial
+    partial.removeAll(keepingCapacity: partial.count <= 65_536)
+    frame.withUnsafeBytes { frameReceived(header, $0) }
+    return rest
+  }
+
+  private func receiveHeader(_ octets: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    switch Handshake.headerReceived(octets) {
+    case .incomplete: return octets
+    case .accepted:
+      phase = .running
+      outbox.send(Handshake.start(broker.settings), channel: 0)
+      return UnsafeRawBufferPointer(rebasing: octets[8...])
+    case .refused:
+      // The answer to a header that we do not speak is the one that we do (4.2.2).
+      outbox.send(octets: Handshake.header)
+      end("protocol header \(Array(octets.prefix(8))) is not AMQP 0-9-1")
+      return UnsafeRawBufferPointer(rebasing: octets[octets.count...])
+    }
+  }
+
+  /// Clients exceed the frame size by up to 8 octets often enough for RabbitMQ to let them.
+  private func isAcceptable(_ header: FrameHeader) -> Bool {
+    guard header.size > Int(handshake.frameMaximum) else { return true }
+    fatal(
+      ProtocolError(
+        .frameError,
+        "type \(header.type), channel \(header.channel): frame of \(header.size) octets is larger than "
+          + "the negotiated frame_max \(handshake.frameMaximum)"))
+    return false
+  }
+
+  // hot:
+  private func frameReceived(_ header: FrameHeader, _ frame: UnsafeRawBufferPointer) {
+    guard frame[frame.count - 1] == WireLimits.frameEnd else {
+      return fatal(
+        ProtocolError(
+          .frameError,
+          "type \(header.type), channel \(header.channel): frame ends with octet \(frame[frame.count - 1]), "
+            + "expected \(WireLimits.frameEnd)"))
+    }
+    let payload = UnsafeRawBufferPointer(rebasing: frame[WireLimits.frameHeaderSize..<(frame.count - 1)])
+    guard header.channel != 0 else { return connectionFrameReceived(header, payload) }
+    guard phase == .running else { return }
+    guard handshake.state == .done else { return fail(unexpected(header)) }
+    guard let type = FrameType(rawValue: header.type) else { return fail(unknown(header)) }
+    guard type != .heartbeat else { return fail(unexpected(header)) }
+    if let channel = lastChannel, channel.number == header.channel {
+      return channel.receive(type, payload)
+    }
+    if let channel = channels[header.channel] ?? openChannel(header.channel) {
+      lastChannel = channel
+      channel.receive(type, payload)
+    }
+  }
+
+  private func unexpected(_ header: FrameHeader) -> ProtocolError {
+    ProtocolError(
+      .unexpectedFrame,
+      "type \(header.type), channel \(header.channel), \(header.size) octets: unexpected frame in connection "
+        + "state \(handshake.state.rawValue)")
+  }
+
+  private func unknown(_ header: FrameHeader) -> ProtocolError {
+    ProtocolError(
+      .frameError,
+      "type \(header.type), channel \(header.channel), \(header.size) octets: unknown frame type or shape")
+  }
+
+  // MARK: channels
+
+  private func openChannel(_ number: UInt16) -> ClientChannel? {
+    guard let vhost else { return nil }
+    let limit = Int(handshake.channelMaximum)
+    guard limit == 0 || channels.count < limit else {
+      fail(
+        ProtocolError(
+          .notAllowed,
+          "number of channels opened (\(channels.count)) has reached the negotiated channel_max (\(limit))"))
+      return nil
+    }
+    let channel = ClientChannel(number: number, connection: self, vhost: vhost)
+    channels[number] = channel
+    return channel
+  }
+
+  func forget(_ channel: ClientChannel) {
+    channels[channel.number] = nil
+    if lastChannel === channel { lastChannel = nil }
+  }
+
+  /// The channel has confirms to send, before the next flush.
+  func willConfirm(_ channel: ClientChannel) {
+    confirming.append(channel)
+    noteWork()
+  }
+
+  func owns(_ queue: Queue) { exclusiveQueues.append(queue) }
+
+  // MARK: methods of the connection
+
+  private func connectionFrameReceived(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
+    switch FrameType(rawValue: header.type) {
+    case .heartbeat where payload.isEmpty: return
+    case .method where payload.count >= 4: break
+    case .header, .body:
+      if phase == .running { fail(unexpected(header)) }
+      return
+    default:
+      if phase == .running { fail(unknown(header)) }
+      return
+    }
+    let id = MethodID(payload)
+    let arguments = UnsafeRawBufferPointer(rebasing: payload[4...])
+    do throws(ProtocolError) {
+      if phase == .running {
+        try methodReceived(id, arguments)
+      } else {
+        closingMethodReceived(id)
+      }
+    } catch {
+      fail(error, method: id)
+    }
+  }
+
+  private func methodReceived(_ id: MethodID, _ arguments: UnsafeRawBufferPointer) throws(ProtocolError) {
+    switch id {
+    case ConnectionStartOk.id:
+      let method = try ConnectionStartOk(arguments: arguments)
+      let (mechanism, credentials) = try handshake.startOkReceived(method)
+      login(mechanism, credentials)
+    case ConnectionTuneOk.id:
+      try handshake.tuneOkReceived(try ConnectionTuneOk(arguments: arguments))
+    case ConnectionOpen.id:
+      try open(try ConnectionOpen(arguments: arguments))
+    case ConnectionClose.id:
+      let method = try ConnectionClose(arguments: arguments)
+      outbox.send(ConnectionCloseOk(), channel: 0)
+      end("closed by the client: \(method.replyCode) \(method.replyText)", orderly: true)
+    case ConnectionUpdateSecret.id where handshake.state == .done:
+      _ = try ConnectionUpdateSecret(arguments: arguments)
+      outbox.send(ConnectionUpdateSecretOk(), channel: 0)
+    case ConnectionSecureOk.id, ConnectionUpdateSecret.id, ConnectionCloseOk.id, ConnectionStart.id,
+      ConnectionSecure.id, ConnectionTune.id, ConnectionOpenOk.id, ConnectionBlocked.id,
+      ConnectionUnblocked.id, ConnectionUpdateSecretOk.id:
+      throw ProtocolError(
+        .channelError, "unexpected method in connection state \(handshake.state.rawValue)")
+    default:
+      throw Methods.isKnown(id)
+        ? ProtocolError(.channelError, "unexpected method in connection state \(handshake.state.rawValue)")
+        : ProtocolError(.commandInvalid, "unknown method \(id) on channel 0")
+    }
+  }
+
+  private func closingMethodReceived(_ id: MethodID) {
+    switch id {
+    case ConnectionCloseOk.id: end("closed", orderly: true)
+    // Both sides closed at once; each is answered (1.4.2.10).
+    case ConnectionClose.id: outbox.send(ConnectionCloseOk(), channel: 0)
+    default: break
+    }
+  }
+
+  private func login(_ mechanism: Sasl, _ credentials: Sasl.Credentials) {
+    let login = broker.authenticate(
+      user: credentials.user, password: credentials.password, fromLoopback: peer.isLoopback)
+    switch login {
+    case .accepted(let known):
+      user = known.name
+      outbox.send(handshake.loginAccepted(), channel: 0)
+    case .refused(let reason):
+      broker.logger.warning("\(peer): \(mechanism.rawValue) login refused: \(reason)")
+      if handshake.clientCan("authentication_failure_close") {
+        close(
+          ProtocolError(
+            .accessRefused,
+            "Login was refused using authentication mechanism \(mechanism.rawValue). For details see the "
+              + "broker logfile."), method: nil)
+      } else {
+        end("login refused")
+      }
+    }
+  }
+
+  private func open(_ method: ConnectionOpen) throws(ProtocolError) {
+    guard handshake.state == .awaitingOpen else { return try handshake.openReceived() }
+    guard let vhost = broker.vhosts[method.virtualHost] else {
+      throw ProtocolError(.notAllowed, "vhost \(method.virtualHost) not found")
+    }
+    try handshake.openReceived()
+    self.vhost = vhost
+    outbox.send(ConnectionOpenOk(), channel: 0)
+    broker.logger.debug("\(peer): user '\(user)' opened vhost '\(vhost.name)'")
+  }
+
+  // MARK: the end
+
+  /// The peer broke the protocol: the connection is closed with a code and a text that say how.
+  func fail(_ error: ProtocolError, method: MethodID? = nil) {
+    guard phase == .running else { return }
+    broker.logger.warning("\(peer): closing connection: \(error.replyText)")
+    close(error, method: method)
+  }
+
+  /// As `fail`, but frames can no longer be told apart, so nothing more is read.
+  private func fatal(_ error: ProtocolError) {
+    guard phase == .running else { return end(error.text) }
+    fail(error)
+    end(error.text, orderly: true)
+  }
+
+  /// Ends the connection with a reason that is ours: a stop of the broker, or an operator's wish.
+  func close(_ error: ProtocolError, method: MethodID?) {
+    guard phase == .running else { return }
+    outbox.send(
+      ConnectionClose {
+        $0.replyCode = error.code.rawValue
+        $0.replyText = error.replyText
+        $0.classID = method?.classID ?? 0
+        $0.methodID = method?.methodID ?? 0
+      }, channel: 0)
+    phase = .closing
+    closingSince = broker.clock.nanoseconds
+    release()
+  }
+
+  func brokerStops() {
+    guard phase == .running, handshake.state == .done else { return end("broker stops") }
+    close(ProtocolError(.connectionForced, "broker forced connection closure with reason 'shutdown'"), method: nil)
+  }
+
+  /// Nothing more is read. An orderly end lets the peer read what was sent before it closes.
+  private func end(_ reason: String, orderly: Bool = false) {
+    guard phase != .closed else { return }
+    phase = .closed
+    closingSince = broker.clock.nanoseconds
+    release()
+    broker.logger.debug("\(peer): \(reason)")
+    transport.finish(orderly: orderly)
+  }
+
+  /// The socket is gone.
+  func disconnected() {
+    if phase == .running, handshake.state == .done {
+      broker.logger.info("\(peer): client unexpectedly closed TCP connection")
+    }
+    phase = .closed
+    release()
+  }
+
+  /// Gives back all that the connection held: unsettled messages, consumers, exclusive queues.
+  private func release() {
+    let all = channels.values.sorted { $0.number < $1.number }
+    channels = [:]
+    lastChannel = nil
+    confirming = []
+    partial = []
+    for channel in all { channel.stopConsuming() }
+    for channel in all { channel.requeueUnsettled() }
+    for queue in exclusiveQueues { queue.vhost.remove(queue) }
+    exclusiveQueues = []
+  }
+
+  // MARK: octets out
+
+  /// Sends what has been put together since the last flush, cumulative confirms first.
+  func flush() {
+    hasWork = false
+    for channel in confirming { channel.sendConfirms() }
+    confirming.removeAll(keepingCapacity: true)
+    if let buffer = outbox.take() {
+      lastSentAt = broker.clock.nanoseconds
+      transport.send(buffer)
+    }
+    if outbox.takeWasFull(), outbox.isOpen { transport.resumeSoon() }
+  }
+
+  /// The socket takes octets again: deliveries go on.
+  func resume() {
+    guard phase == .running, outbox.isOpen else { return }
+    for channel in channels.values.sorted(by: { $0.number < $1.number }) { channel.drainQueues() }
+  }
+
+  // MARK: time
+
+  /// Called a few times a second: handshakes, heartbeats and closings have deadlines.
+  func tick(now: UInt64) {
+    func seconds(since moment: UInt64) -> Double { Double(now &- min(now, moment)) / 1e9 }
+    switch phase {
+    case .awaitingHeader, .running:
+      guard handshake.state == .done else {
+        if seconds(since: startedAt) >= Double(broker.settings.handshakeSeconds) {
+          broker.logger.warning("\(peer): handshake not finished in \(broker.settings.handshakeSeconds) s")
+          end("handshake timeout")
+        }
+        return
+      }
+      let interval = Double(handshake.heartbeatSeconds)
+      guard interval > 0 else { return outbox.shrink() }
+      if seconds(since: lastReceivedAt) >= interval * 2 {
+        broker.logger.warning("\(peer): missed heartbeats from client, timeout: \(Int(interval)) s")
+        return end("heartbeat timeout")
+      }
+      if seconds(since: lastSentAt) >= interval / 2 {
+        lastSentAt = now
+        outbox.sendHeartbeat()
+      } else if seconds(since: lastSentAt) > 1 {
+        outbox.shrink()
+      }
+    case .closing:
+      if seconds(since: closingSince) >= Double(broker.settings.closingSeconds) { end("no close-ok") }
+    case .closed:
+      if seconds(since: closingSince) >= 1 { transport.finish(orderly: false) }
+    }
+  }
+}
+
+/// What a connection asks of its socket. `ConnectionHandler` is the one that has one; tests have another.
+protocol Transport: AnyObject {
+  func send(_ buffer: ByteBuffer)
+  /// Asks for `ClientConnection.resume` in a later turn of the loop.
+  func resumeSoon()
+  /// After what was sent: closes at once, or, when orderly, our direction now and the rest when the peer does.
+  func finish(orderly: Bool)
+}
+
+/// Who is at the other end.
+struct Peer: CustomStringConvertible {
+  let address: String
+  let isLoopback: Bool
+
+  var description: String { "connection \(address)" }
+}
+
+extension MethodID {
+  /// The first four octets of a method frame's payload, which has to have them.
+  // hot:
+  init(_ payload: UnsafeRawBufferPointer) {
+    self.init(
+      UInt16(bigEndian: payload.loadUnaligned(as: UInt16.self)),
+      UInt16(bigEndian: payload.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
+  }
+}

@@ -1,0 +1,57 @@
+import AMQPWire
+import BrokerCore
+
+/// What the class `exchange` means. Knows no frame.
+extension ClientChannel {
+  func declare(_ method: ExchangeDeclare) throws(ProtocolError) {
+    let name = method.exchange.withoutLineEnds
+    if method.passive {
+      guard !name.isEmpty else { throw Self.notOnDefault }
+      _ = try vhost.exchange(name)
+    } else {
+      guard connection.broker.knowsExchangeType(method.type) else {
+        throw ProtocolError(.preconditionFailed, "unknown exchange type '\(method.type)'")
+      }
+      guard !name.isEmpty else { throw Self.notOnDefault }
+      try vhost.declare(
+        ExchangeDefinition(
+          name: name, type: method.type, durable: method.durable, autoDelete: method.autoDelete,
+          isInternal: method.isInternal, arguments: method.arguments))
+    }
+    if !method.noWait { send(ExchangeDeclareOk()) }
+  }
+
+  /// A missing exchange is no error: it is as the client wants it.
+  func delete(_ method: ExchangeDelete) throws(ProtocolError) {
+    let name = method.exchange.withoutLineEnds
+    guard !name.isEmpty else { throw Self.notOnDefault }
+    guard !name.hasPrefix("amq.") else {
+      throw ProtocolError(
+        .accessRefused, "deletion of system \(vhost.describedExchange(name)) not allowed")
+    }
+    try vhost.deleteExchange(name, ifUnused: method.ifUnused)
+    if !method.noWait { send(ExchangeDeleteOk()) }
+  }
+
+  func bind(_ method: ExchangeBind) throws(ProtocolError) {
+    let (source, destination) = try ends(method.source, method.destination)
+    try vhost.bind(
+      source: source, to: .exchange(destination), key: method.routingKey, arguments: method.arguments)
+    if !method.noWait { send(ExchangeBindOk()) }
+  }
+
+  func unbind(_ method: ExchangeUnbind) throws(ProtocolError) {
+    let (source, destination) = try ends(method.source, method.destination)
+    vhost.unbind(
+      source: source, from: .exchange(destination), key: method.routingKey, arguments: method.arguments)
+    if !method.noWait { send(ExchangeUnbindOk()) }
+  }
+
+  private func ends(
+    _ source: ByteString, _ destination: ByteString
+  ) throws(ProtocolError) -> (Exchange, Exchange) {
+    let (source, destination) = (source.withoutLineEnds, destination.withoutLineEnds)
+    guard !source.isEmpty, !destination.isEmpty else { throw Self.notOnDefault }
+    return (try vhost.exchange(source), try vhost.exchange(destination))
+  }
+}

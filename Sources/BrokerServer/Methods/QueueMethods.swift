@@ -1,0 +1,113 @@
+import AMQPWire
+import BrokerCore
+
+/// What the class `queue` means. Knows no frame.
+extension ClientChannel {
+  func declare(_ method: QueueDeclare) throws(ProtocolError) {
+    let asked = method.queue.withoutLineEnds
+    let queue: Queue
+    if method.passive {
+      queue = try vhost.queue(asked, usedBy: connection.id)
+    } else {
+      guard !asked.hasPrefix("amq.") else {
+        throw ProtocolError(.accessRefused, "queue name '\(asked)' contains reserved prefix 'amq.*'")
+      }
+      let known = vhost.queues.count
+      queue = try vhost.declare(
+        QueueDefinition(
+          name: asked.isEmpty ? ServerNames.queue() : asked, durable: method.durable,
+          owner: method.exclusive ? connection.id : nil, autoDelete: method.autoDelete,
+          arguments: method.arguments))
+      if queue.owner != nil, vhost.queues.count > known { connection.owns(queue) }
+    }
+    lastQueue = queue.name
+    guard !method.noWait else { return }
+    send(
+      QueueDeclareOk {
+        $0.queue = queue.name
+        $0.messageCount = UInt32(truncatingIfNeeded: queue.readyCount)
+        $0.consumerCount = UInt32(truncatingIfNeeded: queue.consumerCount)
+      })
+  }
+
+  /// A missing queue is no error: it is as the client wants it.
+  func delete(_ method: QueueDelete) throws(ProtocolError) {
+    let name = try namedOrLast(method.queue.withoutLineEnds)
+    var count = 0
+    if let queue = name.bytes.withUnsafeBytes({ vhost.queue(named: $0) }) {
+      guard queue.owner == nil || queue.owner == connection.id else { throw queue.isLocked }
+      if method.ifUnused, queue.consumerCount > 0 {
+        throw ProtocolError(.preconditionFailed, "\(queue.described) in use")
+      }
+      if method.ifEmpty, queue.readyCount > 0 {
+        throw ProtocolError(.preconditionFailed, "\(queue.described) not empty")
+      }
+      count = queue.readyCount
+      vhost.remove(queue)
+    }
+    if !method.noWait { send(QueueDeleteOk { $0.messageCount = UInt32(truncatingIfNeeded: count) }) }
+  }
+
+  func purge(_ method: QueuePurge) throws(ProtocolError) {
+    let count = try queueInUse(method.queue).purge()
+    if !method.noWait { send(QueuePurgeOk { $0.messageCount = UInt32(truncatingIfNeeded: count) }) }
+  }
+
+  func bind(_ method: QueueBind) throws(ProtocolError) {
+    let (source, queue, key) = try bindingEnds(method.queue, method.exchange, method.routingKey)
+    try vhost.bind(source: source, to: .queue(queue), key: key, arguments: method.arguments)
+    if !method.noWait { send(QueueBindOk()) }
+  }
+
+  func unbind(_ method: QueueUnbind) throws(ProtocolError) {
+    let (source, queue, key) = try bindingEnds(method.queue, method.exchange, method.routingKey)
+    vhost.unbind(source: source, from: .queue(queue), key: key, arguments: method.arguments)
+    send(QueueUnbindOk())
+  }
+
+  private func bindingEnds(
+    _ queueName: ByteString, _ exchangeName: ByteString, _ key: ByteString
+  ) throws(ProtocolError) -> (Exchange, Queue, ByteString) {
+    let name = try namedOrLast(queueName.withoutLineEnds)
+    // With both names empty the queue's name is the key (1.7.2.3).
+    let key = queueName.isEmpty && key.isEmpty ? name : key
+    let source = exchangeName.withoutLineEnds
+    guard !source.isEmpty else { throw Self.notOnDefault }
+    return (try vhost.exchange(source), try vhost.queue(name, usedBy: connection.id), key)
+  }
+
+  static let notOnDefault = ProtocolError(
+    .accessRefused, "operation not permitted on the default exchange")
+
+  /// The queue of that name that this connection may use; with no name the one it declared last.
+  func queueInUse(_ name: ByteString) throws(ProtocolError) -> Queue {
+    try vhost.queue(try namedOrLast(name.withoutLineEnds), usedBy: connection.id)
+  }
+
+  private func namedOrLast(_ name: ByteString) throws(ProtocolError) -> ByteString {
+    guard name.isEmpty else { return name }
+    guard !lastQueue.isEmpty else { throw ProtocolError(.notFound, "no previously declared queue") }
+    return lastQueue
+  }
+}
+
+extension ByteString {
+  /// RabbitMQ takes line ends out of names.
+  var withoutLineEnds: ByteString {
+    guard bytes.contains(where: { $0 == 10 || $0 == 13 }) else { return self }
+    return ByteString(bytes.filter { $0 != 10 && $0 != 13 })
+  }
+}
+
+/// Names that the server makes for what a client did not name.
+enum ServerNames {
+  static func queue() -> ByteString { ByteString("amq.gen-" + random()) }
+  static func consumerTag() -> ByteString { ByteString("amq.ctag-" + random()) }
+
+  /// 22 characters of 64: 132 random bits, so that nobody guesses another client's queue.
+  private static func random() -> String {
+    let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    var generator = SystemRandomNumberGenerator()
+    return String((0..<22).map { _ in letters[Int.random(in: 0..<64, using: &generator)] })
+  }
+}

@@ -1,0 +1,45 @@
+import AMQPWire
+import BrokerCore
+
+/// What the class `tx` means: publishes and acknowledgements that take effect together. Knows no queue's inside.
+extension ClientChannel {
+  func select(_ method: TxSelect) throws(ProtocolError) {
+    guard confirms == nil else {
+      throw ProtocolError(.preconditionFailed, "cannot switch from confirm to tx mode")
+    }
+    if transaction == nil { transaction = Transaction() }
+    send(TxSelectOk())
+  }
+
+  func commit(_ method: TxCommit) throws(ProtocolError) {
+    guard let done = transaction else { throw Self.notTransactional }
+    transaction = Transaction()
+    var refused = false
+    for publish in done.publishes {
+      switch publish.route {
+      case .success(let queues):
+        let open = queues.filter { !$0.isDeleted }
+        for queue in open { queue.enqueue(publish.message) }
+        if open.isEmpty, publish.mandatory { sendReturn(publish.message, .noRoute, "NO_ROUTE") }
+      case .failure(let error):
+        refused = true
+        refuse(publish.message, mandatory: publish.mandatory, error)
+      }
+    }
+    settle { each in
+      for (delivery, settlement) in done.settlements { each(delivery, settlement) }
+    }
+    if refused { throw ProtocolError(.preconditionFailed, "partial tx completion") }
+    send(TxCommitOk())
+  }
+
+  /// What was acknowledged is unacknowledged again; it is not redelivered.
+  func rollback(_ method: TxRollback) throws(ProtocolError) {
+    guard let undone = transaction else { throw Self.notTransactional }
+    transaction = Transaction()
+    deliveries.restore(undone.settlements.map(\.delivery))
+    send(TxRollbackOk())
+  }
+
+  private static let notTransactional = ProtocolError(.preconditionFailed, "channel is not transactional")
+}

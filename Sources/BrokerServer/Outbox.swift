@@ -1,0 +1,147 @@
+import AMQPWire
+import BrokerCore
+import NIOCore
+
+/// What a connection is going to send: frames are put together in place, in one buffer, and leave in one
+/// write. Knows no socket.
+final class Outbox {
+  private var buffer = ByteBuffer()
+  /// The buffer that was sent last: used again when the socket has let go of it.
+  private var spare = ByteBuffer()
+  private let limit: Int
+  /// Set by the connection: the socket has more than it can send.
+  var isSocketFull = false
+  /// A delivery was withheld since `isOpen` was last asked; the connection resumes consumers after a flush.
+  private(set) var wasFull = false
+  /// Called when the first octet is put into an empty buffer.
+  var onFirst: () -> Void = {}
+
+  init(limit: Int) { self.limit = limit }
+
+  /// False while the peer does not read as fast as it is written to. Deliveries wait then; replies do not,
+  /// but no more of what the peer sends is read.
+  // hot:
+  var isOpen: Bool {
+    if !isSocketFull, buffer.readableBytes < limit { return true }
+    wasFull = true
+    return false
+  }
+
+  var isEmpty: Bool { buffer.readableBytes == 0 }
+
+  /// What is to be sent, or nil.
+  func take() -> ByteBuffer? {
+    guard buffer.readableBytes > 0 else { return nil }
+    let full = buffer
+    buffer = spare
+    buffer.clear()
+    spare = full
+    return full
+  }
+
+  /// True once after deliveries were withheld.
+  func takeWasFull() -> Bool {
+    defer { wasFull = false }
+    return wasFull
+  }
+
+  /// Lets go of the memory of a connection that is idle.
+  func shrink() {
+    guard buffer.readableBytes == 0, buffer.capacity + spare.capacity > 0 else { return }
+    buffer = ByteBuffer()
+    spare = ByteBuffer()
+  }
+
+  // MARK: frames
+
+  @inline(__always)
+  private func append(_ count: Int, _ write: (inout OctetCursor) -> Void) {
+    if buffer.readableBytes == 0 { onFirst() }
+    buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
+      guard let base = space.baseAddress else { return 0 }
+      var cursor = OctetCursor(at: base)
+      write(&cursor)
+      return count
+    }
+  }
+
+  func send(_ method: some Method, channel: UInt16) {
+    var frame: [UInt8] = []
+    method.appendFrame(channel: channel, to: &frame)
+    send(octets: frame)
+  }
+
+  func send(octets: [UInt8]) {
+    append(octets.count) { cursor in octets.withUnsafeBytes { cursor.put($0) } }
+  }
+
+  func sendHeartbeat() {
+    send(octets: [FrameType.heartbeat.rawValue, 0, 0, 0, 0, 0, 0, WireLimits.frameEnd])
+  }
+
+  /// Appends a method with the content behind it, the body cut into frames of at most `frameMaximum`.
+  /// - Parameter arguments: writes exactly `argumentsCount` octets
+  // hot:
+  @inline(__always)
+  func sendContent(
+    _ id: MethodID, channel: UInt16, message: Message, frameMaximum: Int, argumentsCount: Int,
+    _ arguments: (inout OctetCursor) -> Void
+  ) {
+    let properties = message.properties
+    let body = message.body
+    let partMaximum = frameMaximum - WireLimits.frameOverhead
+    let parts = body.isEmpty ? 0 : (body.count + partMaximum - 1) / partMaximum
+    let methodCount = 4 + argumentsCount
+    let headerCount = WireLimits.contentHeaderSize + properties.count
+    let total = methodCount + headerCount + body.count + (2 + parts) * WireLimits.frameOverhead
+    append(total) { cursor in
+      cursor.put(FrameType.method.rawValue)
+      cursor.put(channel)
+      cursor.put(UInt32(truncatingIfNeeded: methodCount))
+      cursor.put(id.classID)
+      cursor.put(id.methodID)
+      arguments(&cursor)
+      cursor.put(WireLimits.frameEnd)
+
+      cursor.put(FrameType.header.rawValue)
+      cursor.put(channel)
+      cursor.put(UInt32(truncatingIfNeeded: headerCount))
+      cursor.put(id.classID)
+      cursor.put(UInt16(0))
+      cursor.put(UInt64(body.count))
+      cursor.put(properties)
+      cursor.put(WireLimits.frameEnd)
+
+      var start = 0
+      while start < body.count {
+        let count = min(partMaximum, body.count - start)
+        cursor.put(FrameType.body.rawValue)
+        cursor.put(channel)
+        cursor.put(UInt32(truncatingIfNeeded: count))
+        cursor.put(UnsafeRawBufferPointer(rebasing: body[start..<(start + count)]))
+        cursor.put(WireLimits.frameEnd)
+        start += count
+      }
+    }
+  }
+}
+
+/// Writes octets one after the other into memory that was reserved for them.
+struct OctetCursor {
+  private var at: UnsafeMutableRawPointer
+
+  init(at start: UnsafeMutableRawPointer) { at = start }
+
+  @inline(__always)
+  mutating func put<I: FixedWidthInteger>(_ value: I) {
+    at.storeBytes(of: value.bigEndian, as: I.self)
+    at += MemoryLayout<I>.size
+  }
+
+  @inline(__always)
+  mutating func put(_ octets: UnsafeRawBufferPointer) {
+    guard let base = octets.baseAddress else { return }
+    at.copyMemory(from: base, byteCount: octets.count)
+    at += octets.count
+  }
+}

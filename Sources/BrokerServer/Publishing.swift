@@ -1,0 +1,224 @@
+import AMQPWire
+import BrokerCore
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// The path of a publish, from a complete message to its queues. Knows no frame.
+
+/// What a channel remembers of its last publish, so that the next one like it costs little.
+struct Publishing {
+  /// Exchange and routing key of the publish at hand, as two short strings; also the last one's.
+  private let octets = EnvelopeOctets()
+  private var count = 0
+  private var exchangeCount = 0
+  fileprivate private(set) var mandatory = false
+  fileprivate private(set) var immediate = false
+  /// The exchange that the envelope names; nil if it has to be looked up.
+  fileprivate var exchange: Exchange?
+  /// Where the envelope led, if its routing key alone decides and it came twice in a row.
+  fileprivate var queues: ContiguousArray<Queue> = []
+  fileprivate var queuesAreKnown = false
+  fileprivate var isRepeated = false
+  /// The virtual host's topology that the above was true for.
+  fileprivate var topology: UInt64 = 0
+
+  // hot:
+  var envelope: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: octets.start, count: count) }
+
+  fileprivate var exchangeName: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: octets.start + 1, count: exchangeCount)
+  }
+
+  /// `basic.publish`: ticket, exchange, routing key, mandatory, immediate.
+  // hot:
+  mutating func methodReceived(_ arguments: UnsafeRawBufferPointer) throws(ProtocolError) {
+    let exchangeStart = 2
+    guard arguments.count > exchangeStart else { throw Self.truncated(arguments) }
+    let keyStart = exchangeStart + 1 + Int(arguments[exchangeStart])
+    guard arguments.count > keyStart else { throw Self.truncated(arguments) }
+    let end = keyStart + 1 + Int(arguments[keyStart])
+    guard arguments.count == end + 1 else { throw Self.truncated(arguments) }
+    mandatory = arguments[end] & 1 != 0
+    immediate = arguments[end] & 2 != 0
+
+    let new = UnsafeRawBufferPointer(rebasing: arguments[exchangeStart..<end])
+    if new.count == count, let base = new.baseAddress, memcmp(base, octets.start, count) == 0 {
+      isRepeated = true
+      return
+    }
+    let sameExchange =
+      keyStart - exchangeStart == exchangeCount + 1
+      && new.baseAddress.map { memcmp($0, octets.start, exchangeCount + 1) == 0 } ?? false
+    try Self.expectText(UnsafeRawBufferPointer(rebasing: arguments[(exchangeStart + 1)..<keyStart]))
+    try Self.expectText(UnsafeRawBufferPointer(rebasing: arguments[(keyStart + 1)..<end]))
+    if let base = new.baseAddress { octets.start.copyMemory(from: base, byteCount: new.count) }
+    count = new.count
+    exchangeCount = keyStart - exchangeStart - 1
+    if !sameExchange { exchange = nil }
+    queuesAreKnown = false
+    isRepeated = false
+  }
+
+  private static func truncated(_ arguments: UnsafeRawBufferPointer) -> ProtocolError {
+    ProtocolError(
+      .syntaxError, "BasicPublish: \(arguments.count) octets are not ticket, exchange, routing key and bits")
+  }
+
+  private static func expectText(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
+    if octets.allSatisfy({ $0 < 0x80 }) { return }
+    guard String(validating: octets, as: UTF8.self) != nil else {
+      throw ProtocolError(.frameError, "Malformed UTF-8 in shortstr")
+    }
+  }
+}
+
+/// Memory for two short strings, whose most is known.
+private final class EnvelopeOctets {
+  let start = UnsafeMutableRawPointer.allocate(byteCount: 512, alignment: 8)
+  init() { start.initializeMemory(as: UInt8.self, repeating: 0, count: 512) }
+  deinit { start.deallocate() }
+}
+
+extension ClientChannel {
+  /// A whole message has come: the checks in RabbitMQ's order, then its route.
+  // hot:
+  func publish(_ message: Message) throws(ProtocolError) {
+    if publishing.immediate { throw ProtocolError(.notImplemented, "immediate=true") }
+    let exchange = try exchangeOfPublish()
+    var message = message
+    if !message.header.properties.flags.isDisjoint(with: [.userID, .expiration, .headers, .replyTo]) {
+      message = try checked(message)
+    }
+    if transaction != nil { return publishInTransaction(message, to: exchange) }
+    confirms?.published += 1
+    do throws(ProtocolError) {
+      let count = try enqueue(message, exchange)
+      if count == 0, publishing.mandatory { sendReturn(message, .noRoute, "NO_ROUTE") }
+      confirmLater()
+    } catch {
+      refuse(message, mandatory: publishing.mandatory, error)
+    }
+  }
+
+  // hot:
+  private func exchangeOfPublish() throws(ProtocolError) -> Exchange {
+    if publishing.topology == vhost.topology, let exchange = publishing.exchange { return exchange }
+    publishing.topology = vhost.topology
+    publishing.queuesAreKnown = false
+    publishing.exchange = nil
+    let exchange = try vhost.exchange(ByteString(publishing.exchangeName))
+    guard !exchange.isInternal else {
+      throw ProtocolError(
+        .accessRefused, "cannot publish to internal \(vhost.describedExchange(exchange.name))")
+    }
+    publishing.exchange = exchange
+    return exchange
+  }
+
+  /// - Returns: how many queues took it
+  // hot:
+  private func enqueue(_ message: Message, _ exchange: Exchange) throws(ProtocolError) -> Int {
+    if publishing.queuesAreKnown, message.header.extraKeys == nil {
+      for queue in publishing.queues { queue.enqueue(message) }
+      return publishing.queues.count
+    }
+    let destinations = try vhost.route(message, from: exchange, publisher: connection.user)
+    for queue in destinations.queues { queue.enqueue(message) }
+    if publishing.isRepeated, destinations.byKeyAlone {
+      publishing.queues = destinations.queues
+      publishing.queuesAreKnown = true
+    }
+    return destinations.queues.count
+  }
+
+  /// What the properties ask for: checks, and CC and BCC as further routing keys.
+  private func checked(_ message: Message) throws(ProtocolError) -> Message {
+    let properties = message.properties
+    let index = message.header.properties
+    if index.flags.contains(.expiration) {
+      try checkExpiration(UnsafeRawBufferPointer(rebasing: properties[index.expiration.range]))
+    }
+    let message = try message.withExtraKeys()
+    if index.flags.contains(.userID) {
+      let claimed = UnsafeRawBufferPointer(rebasing: properties[index.userID.range])
+      guard claimed.elementsEqual(connection.user.utf8) else {
+        throw ProtocolError(
+          .preconditionFailed,
+          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.user)'")
+      }
+    }
+    return message
+  }
+
+  /// Milliseconds in decimal digits, ten years at most.
+  private func checkExpiration(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
+    let text = ByteString(octets).text
+    let problem: String? =
+      switch Int64(text) {
+      case nil: "no_integer"
+      case let number? where number < 0: "{value_negative,\(number)}"
+      case let number? where number > 315_360_000_000: "{value_too_large,\(number)}"
+      default: nil
+      }
+    if let problem { throw ProtocolError(.preconditionFailed, "invalid expiration '\(text)': \(problem)") }
+  }
+
+  /// A script or a limit refused the message: in confirm mode the publisher is told by `basic.nack`, else by
+  /// `basic.return` if it asked for that.
+  func refuse(_ message: Message, mandatory: Bool, _ error: ProtocolError) {
+    connection.broker.logger.info(
+      """
+      \(connection.peer): message to \(vhost.describedExchange(ByteString(message.exchange))) refused: \
+      \(error.text)
+      """)
+    if confirms != nil {
+      rejectLast()
+    } else if mandatory {
+      sendReturn(message, error.code, error.replyText)
+    }
+  }
+
+  func sendReturn(_ message: Message, _ code: ReplyCode, _ text: ByteString) {
+    let envelope = message.envelope
+    outbox.sendContent(
+      BasicReturn.id, channel: number, message: message, frameMaximum: frameMaximum,
+      argumentsCount: 3 + text.count + envelope.count
+    ) { cursor in
+      cursor.put(code.rawValue)
+      cursor.put(UInt8(truncatingIfNeeded: text.count))
+      text.bytes.withUnsafeBytes { cursor.put($0) }
+      cursor.put(envelope)
+    }
+  }
+}
+
+// MARK: transactions
+
+/// What a channel has published and settled since `tx.select` or the last commit.
+struct Transaction {
+  struct Publish {
+    let message: Message
+    let mandatory: Bool
+    /// Where it goes: decided when it was published, as in RabbitMQ.
+    let route: Result<ContiguousArray<Queue>, ProtocolError>
+  }
+
+  var publishes: [Publish] = []
+  var settlements: [(delivery: Delivery, settlement: Settlement)] = []
+}
+
+extension ClientChannel {
+  private func publishInTransaction(_ message: Message, to exchange: Exchange) {
+    let route: Result<ContiguousArray<Queue>, ProtocolError>
+    do throws(ProtocolError) {
+      route = .success(try vhost.route(message, from: exchange, publisher: connection.user).queues)
+    } catch {
+      route = .failure(error)
+    }
+    transaction?.publishes.append(.init(message: message, mandatory: publishing.mandatory, route: route))
+  }
+}
