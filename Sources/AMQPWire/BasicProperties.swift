@@ -24,8 +24,8 @@ package struct PropertyFlags: OptionSet, Sendable {
   package static let userID = PropertyFlags(rawValue: 1 << 4)
   package static let appID = PropertyFlags(rawValue: 1 << 3)
   package static let clusterID = PropertyFlags(rawValue: 1 << 2)
-  /// Bit 0 would announce a second word of flags, which class `basic` does not have.
-  package static let unknown = PropertyFlags(rawValue: 0b11)
+  /// Announces a second word of flags, which class `basic` does not have.
+  package static let continued = PropertyFlags(rawValue: 1)
 }
 
 /// All properties of a message; nil is absent.
@@ -112,8 +112,8 @@ package struct BasicProperties: Equatable, Sendable {
 extension PropertyFlags {
   init(from reader: inout FieldReader) throws(ProtocolError) {
     self.init(rawValue: try reader.short())
-    guard isDisjoint(with: .unknown) else {
-      throw ProtocolError(.syntaxError, "property flags \(rawValue) have bits 0 or 1 set, which class basic lacks")
+    guard !contains(.continued) else {
+      throw ProtocolError(.frameError, "property flags \(rawValue) announce a second word, which class basic lacks")
     }
   }
 }
@@ -137,14 +137,20 @@ package struct PropertyIndex: Sendable {
 
   package init() {}
 
+  /// - Throws: 502 that says what is wrong
   // hot:
   package init(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
+    do throws(ProtocolError) {
+      try scan(octets)
+    } catch {
+      throw ProtocolError(.syntaxError, "cannot decode properties: \(error.text)")
+    }
+  }
+
+  private mutating func scan(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
     var reader = FieldReader(octets)
     flags = try PropertyFlags(from: &reader)
-    guard !flags.isEmpty else {
-      try reader.expectEnd()
-      return
-    }
+    guard !flags.isEmpty else { return try reader.expectEnd() }
     func place(_ flag: PropertyFlags) throws(ProtocolError) -> Place {
       guard flags.contains(flag) else { return Place() }
       let count = Int(try reader.octet())

@@ -12,7 +12,7 @@ package struct FieldReader: FieldVisitor {
 
   package func expectEnd() throws(ProtocolError) {
     guard remaining == 0 else {
-      throw ProtocolError(.syntaxError, "\(remaining) octets too many after the last field")
+      throw ProtocolError(.frameError, "\(remaining) octets too many after the last field")
     }
   }
 
@@ -20,7 +20,7 @@ package struct FieldReader: FieldVisitor {
   package mutating func take(_ count: Int, for what: StaticString) throws(ProtocolError) -> UnsafeRawBufferPointer {
     bitsLeft = 0
     guard count >= 0, count <= remaining else {
-      throw ProtocolError(.syntaxError, "\(what) of \(count) octets, \(remaining) left")
+      throw ProtocolError(.frameError, "\(what) of \(count) octets, \(remaining) left")
     }
     defer { position += count }
     return UnsafeRawBufferPointer(rebasing: octets[position..<(position + count)])
@@ -141,10 +141,10 @@ package struct FieldReader: FieldVisitor {
 
 extension ProtocolError {
   fileprivate static var tooDeep: ProtocolError {
-    ProtocolError(.syntaxError, "a table nested deeper than \(WireLimits.tableDepth)")
+    ProtocolError(.frameError, "a table nested deeper than \(WireLimits.tableDepth)")
   }
   fileprivate static func unknownFieldType(_ type: UInt8) -> ProtocolError {
-    ProtocolError(.syntaxError, "field type \(type) is none of tbBsuIilLfdDSxTFVA")
+    ProtocolError(.frameError, "field type \(type) is none of tbBsuIilLfdDSxTFVA")
   }
 }
 

@@ -11,6 +11,8 @@ package enum WireLimits {
   package static let handshakeFrameMaximum: UInt32 = 131_072
   /// Tables within tables within arrays: deeper ones are refused, since reading them recurses.
   package static let tableDepth = 64
+  /// A content header that announces more octets than this is malformed, as in RabbitMQ: 512 MiB.
+  package static let bodyAnnounced: UInt64 = 536_870_912
   /// class, weight, body size: what stands before the properties in a content header.
   package static let contentHeaderSize = 12
 }

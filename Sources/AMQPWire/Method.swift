@@ -43,7 +43,7 @@ extension Method {
   }
 
   /// Reads the arguments of a method frame, all of them and nothing behind them.
-  /// - Throws: 502 that names the method and what is wrong; 501 for a short string that is not UTF-8.
+  /// - Throws: 501, as RabbitMQ does, with a text that names the method and what is wrong
   package init(arguments: UnsafeRawBufferPointer) throws(ProtocolError) {
     self.init()
     var reader = FieldReader(arguments)
@@ -51,7 +51,7 @@ extension Method {
       try visit(&reader)
       try reader.expectEnd()
     } catch {
-      throw ProtocolError(error.code, "\(Self.self): \(error.text)")
+      throw ProtocolError(error.code, "cannot decode \(Self.self): \(error.text)")
     }
   }
 

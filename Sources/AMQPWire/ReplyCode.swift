@@ -74,11 +74,11 @@ package struct ProtocolError: Error, Equatable, Sendable {
 extension ByteString {
   /// `text` cut to the 255 octets of a short string, at a character's border.
   package static func short(_ text: String) -> ByteString {
-    guard text.utf8.count > 255 else { return ByteString(text) }
-    var octets = Array(text.utf8.prefix(255))
-    // A cut character leaves continuation octets (10xxxxxx) behind their leader.
-    while let last = octets.last, last & 0xC0 == 0x80 { octets.removeLast() }
-    if let last = octets.last, last >= 0xC0 { octets.removeLast() }
-    return ByteString(octets)
+    let octets = Array(text.utf8.prefix(256))
+    guard octets.count > 255 else { return ByteString(octets) }
+    var end = 255
+    // An octet 10xxxxxx continues a character, so that the cut would be within one.
+    while octets[end] & 0xC0 == 0x80 { end -= 1 }
+    return ByteString(Array(octets[..<end]))
   }
 }

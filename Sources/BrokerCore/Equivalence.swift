@@ -51,7 +51,7 @@ private func expectSameArgument(
   if new == old { return }
   switch (new, old) {
   case (let new?, let old?):
-    if let left = new.integer, left == old.integer { return }
+    if let left = new.whole, left == old.whole { return }
     throw ProtocolError(
       .preconditionFailed,
       "inequivalent arg '\(name)' for \(thing): received '\(new.shown)' but current is '\(old.shown)'")
@@ -68,6 +68,9 @@ private func expectSameArgument(
 }
 
 extension FieldValue {
+  /// An integer or a timestamp, which RabbitMQ holds for equal.
+  fileprivate var whole: Int64? { if case .timestamp(let seconds) = self { Int64(exactly: seconds) } else { integer } }
+
   /// The value as an error text shows it.
   package var shown: String {
     switch self {

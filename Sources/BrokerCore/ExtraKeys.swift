@@ -55,7 +55,7 @@ extension FieldTable {
     guard let value = self[name] else { return [] }
     guard case .array(let values) = value else {
       throw ProtocolError(
-        .preconditionFailed, "invalid message: {unacceptable_type_in_header,{\(value.typeName),\(value.shown)}}")
+        .preconditionFailed, "invalid message: {unacceptable_type_in_header,\"\(name)\",\(value.typeName)}")
     }
     // What is not a string in the array is passed over, as in RabbitMQ.
     return values.compactMap(\.string)

@@ -23,26 +23,30 @@ struct QueueArgument: Sendable {
       integerProblem(value) { negativeProblem($0) ?? ($0 > 255 ? "{max_value_exceeded,\($0)}" : nil) }
     },
     QueueArgument(name: "x-overflow") { value, _ in
-      oneOf(["drop-head", "reject-publish", "reject-publish-dlx"], value, "invalid_overflow")
+      oneOf(["drop-head", "reject-publish", "reject-publish-dlx"], value) { _ in "invalid_overflow" }
     },
     QueueArgument(name: "x-queue-mode") { value, _ in
-      oneOf(["default", "lazy"], value, "invalid_queue_mode")
+      oneOf(["default", "lazy"], value) { "\"unsupported queue mode '\($0)'\"" }
     },
     QueueArgument(name: "x-queue-version") { value, _ in
-      integerProblem(value) { negativeProblem($0) ?? ($0 > 2 ? "{max_value_exceeded,\($0)}" : nil) }
+      integerProblem(value) {
+        negativeProblem($0) ?? (1...2 ~= $0 ? nil : "\"unsupported queue version '\($0)'\"")
+      }
     },
     QueueArgument(name: "x-single-active-consumer") { value, _ in
       if case .boolean = value { nil } else { "{unacceptable_type,\(value.typeName)}" }
     },
     QueueArgument(name: "x-queue-type") { value, _ in
-      oneOf(["classic", "quorum", "stream"], value, "invalid_queue_type")
+      oneOf(["classic", "quorum", "stream"], value) { "\"unsupported queue type '\($0)'\"" }
     },
   ]
 
   private static func integerProblem(_ value: FieldValue, _ range: (Int64) -> String?) -> String? {
-    guard let number = value.integer else { return "{unacceptable_type,\(value.typeName)}" }
+    guard let number = value.integer else { return notAnInteger(value) }
     return range(number)
   }
+
+  static func notAnInteger(_ value: FieldValue) -> String { "\"expected integer, got \(value.typeName)\"" }
 
   private static func negativeProblem(_ number: Int64) -> String? {
     number < 0 ? "{value_negative,\(number)}" : nil
@@ -57,15 +61,22 @@ struct QueueArgument: Sendable {
     value.string == nil ? "{unacceptable_type,\(value.typeName)}" : nil
   }
 
-  private static func oneOf(_ names: [ByteString], _ value: FieldValue, _ what: String) -> String? {
+  private static func oneOf(
+    _ names: [ByteString], _ value: FieldValue, _ otherwise: (ByteString) -> String
+  ) -> String? {
     guard let name = value.string else { return "{unacceptable_type,\(value.typeName)}" }
-    return names.contains(name) ? nil : what
+    return names.contains(name) ? nil : otherwise(name)
   }
 }
 
 extension Queue {
   /// - Throws: 406 that names the first argument whose value is not one that RabbitMQ takes.
   func checkArguments() throws(ProtocolError) {
+    if let exchange = arguments["x-dead-letter-exchange"], exchange.string == nil {
+      throw ProtocolError(
+        .preconditionFailed,
+        "invalid type '\(exchange.typeName)' for arg 'x-dead-letter-exchange' in \(described)")
+    }
     for argument in QueueArgument.all {
       guard let value = arguments[argument.name], let problem = argument.problem(value, arguments) else {
         continue

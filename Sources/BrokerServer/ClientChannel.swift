@@ -73,9 +73,10 @@ final class ClientChannel {
 
   // hot:
   private func methodFrameReceived(_ payload: UnsafeRawBufferPointer) throws(ProtocolError) {
-    guard expecting == .method else { throw unexpectedFrame(.method) }
+    guard expecting == .method else { throw unexpectedFrame() }
     guard payload.count >= 4 else {
-      throw ProtocolError(.syntaxError, "method frame of \(payload.count) octets, expected at least 4")
+      current = MethodID(0, 0)
+      throw ProtocolError(.frameError, "method frame of \(payload.count) octets, expected at least 4")
     }
     current = MethodID(payload)
     let arguments = UnsafeRawBufferPointer(rebasing: payload[4...])
@@ -101,23 +102,24 @@ final class ClientChannel {
 
   // hot:
   private func headerReceived(_ payload: UnsafeRawBufferPointer) throws(ProtocolError) {
-    guard expecting == .header else { throw unexpectedFrame(.header) }
     guard let header = ContentHeader(payload) else {
+      current = MethodID(0, 0)
       throw ProtocolError(
-        .syntaxError, "content header of \(payload.count) octets, expected at least \(WireLimits.contentHeaderSize)")
+        .frameError, "content header of \(payload.count) octets, expected at least \(WireLimits.contentHeaderSize)")
     }
+    guard expecting == .header, header.weight == 0 else { throw unexpectedFrame() }
     guard header.classID == BasicPublish.id.classID else {
       throw ProtocolError(
         .unexpectedFrame,
         "expected content header for class \(BasicPublish.id.classID), got one for class \(header.classID) "
           + "instead")
     }
-    guard header.weight == 0 else {
-      throw ProtocolError(
-        .unexpectedFrame,
-        "expected content header for class \(BasicPublish.id.classID), got one of weight \(header.weight)")
-    }
     let maximum = connection.broker.settings.bodyMaximum
+    guard header.bodySize <= WireLimits.bodyAnnounced else {
+      throw ProtocolError(
+        .frameError,
+        "content body size \(header.bodySize) exceeds maximum allowed size \(WireLimits.bodyAnnounced)")
+    }
     guard header.bodySize <= UInt64(maximum) else {
       throw ProtocolError(
         .preconditionFailed, "message size \(header.bodySize) is larger than max size \(maximum)")
@@ -137,7 +139,7 @@ final class ClientChannel {
 
   // hot:
   private func bodyReceived(_ payload: UnsafeRawBufferPointer) throws(ProtocolError) {
-    guard expecting == .body, let message = assembling else { throw unexpectedFrame(.body) }
+    guard expecting == .body, let message = assembling else { throw unexpectedFrame() }
     guard message.appendBody(payload) else {
       throw ProtocolError(.frameError, "content body frame exceeds remaining content size")
     }
@@ -147,7 +149,8 @@ final class ClientChannel {
     try publish(message)
   }
 
-  private func unexpectedFrame(_ type: FrameType) -> ProtocolError {
+  private func unexpectedFrame() -> ProtocolError {
+    if expecting == .method { current = MethodID(0, 0) }
     let text =
       switch expecting {
       case .method: "expected method frame, got non method frame instead"

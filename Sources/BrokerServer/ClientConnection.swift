@@ -150,7 +150,7 @@ final class ClientConnection {
     guard phase == .running else { return }
     guard handshake.state == .done else { return fail(unexpected(header)) }
     guard let type = FrameType(rawValue: header.type) else { return fail(unknown(header)) }
-    guard type != .heartbeat else { return fail(unexpected(header)) }
+    guard type != .heartbeat else { return fail(payload.isEmpty ? unexpected(header) : unknown(header)) }
     if let channel = lastChannel, channel.number == header.channel {
       return channel.receive(type, payload)
     }

@@ -65,7 +65,8 @@ struct Publishing {
 
   private static func truncated(_ arguments: UnsafeRawBufferPointer) -> ProtocolError {
     ProtocolError(
-      .syntaxError, "BasicPublish: \(arguments.count) octets are not ticket, exchange, routing key and bits")
+      .frameError,
+      "cannot decode BasicPublish: \(arguments.count) octets are not ticket, exchange, routing key and bits")
   }
 
   private static func expectText(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
@@ -157,9 +158,12 @@ extension ClientChannel {
   /// Milliseconds in decimal digits, ten years at most.
   private func checkExpiration(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
     let text = ByteString(octets).text
+    let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == "-" || $0 == "+") }
+    let rest = text.dropFirst(number.count)
     let problem: String? =
-      switch Int64(text) {
+      switch Int64(number) {
       case nil: "no_integer"
+      case _? where !rest.isEmpty: "{leftover_string,\"\(rest)\"}"
       case let number? where number < 0: "{value_negative,\(number)}"
       case let number? where number > 315_360_000_000: "{value_too_large,\(number)}"
       default: nil

@@ -20,14 +20,14 @@ enum Sasl: String, CaseIterable {
     }
   }
 
-  /// RFC 4616: authorisation identity, NUL, user name, NUL, password. The first is not looked at.
+  /// RFC 4616: authorisation identity, NUL, user name, NUL, password. The first has to be empty: nobody acts
+  /// for somebody else here.
   private static func plain(_ response: ByteString) throws(ProtocolError) -> Credentials {
     let parts = response.bytes.split(separator: 0, maxSplits: 2, omittingEmptySubsequences: false)
-    guard parts.count == 3 else {
+    guard parts.count == 3, parts[0].isEmpty, !parts[2].contains(0) else {
       throw ProtocolError(
         .syntaxError,
-        "response of \(response.count) octets has \(parts.count - 1) NUL; PLAIN expects "
-          + "authorization id, NUL, user, NUL, password")
+        "PLAIN response of \(response.count) octets is not: NUL, user name, NUL, password")
     }
     return Credentials(user: ByteString(Array(parts[1])), password: ByteString(Array(parts[2])))
   }

@@ -59,10 +59,14 @@ private final class Rule {
     switch match {
     case nil, "all", "all-with-x": needsAll = true
     case "any", "any-with-x": needsAll = false
-    default:
+    case .string(let other)?:
       throw ProtocolError(
         .preconditionFailed,
-        "Invalid x-match field value \(match?.shown ?? ""); expected all, any, all-with-x, or any-with-x")
+        "Invalid x-match field value <<\"\(other)\">>; expected all, any, all-with-x, or any-with-x")
+    case let other?:
+      throw ProtocolError(
+        .preconditionFailed,
+        "Invalid x-match field type \(other.typeName) (value \(other.shown)); expected longstr")
     }
     let withX = match == "all-with-x" || match == "any-with-x"
     let fields = binding.arguments.fields.filter { name, _ in

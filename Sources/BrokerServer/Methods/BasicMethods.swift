@@ -43,7 +43,7 @@ extension ClientChannel {
     guard let number = value.integer else {
       throw ProtocolError(
         .preconditionFailed,
-        "invalid arg 'x-priority' for \(queue.described): {unacceptable_type,\(value.typeName)}")
+        "invalid arg 'x-priority' for \(queue.described): \"expected integer, got \(value.typeName)\"")
     }
     return Int(number)
   }
@@ -96,7 +96,7 @@ extension ClientChannel {
   // hot:
   func ack(_ arguments: UnsafeRawBufferPointer) throws(ProtocolError) {
     guard arguments.count == 9 else {
-      throw ProtocolError(.syntaxError, "BasicAck: \(arguments.count) octets, expected 9")
+      throw ProtocolError(.frameError, "cannot decode BasicAck: \(arguments.count) octets, expected 9")
     }
     let tag = UInt64(bigEndian: arguments.loadUnaligned(as: UInt64.self))
     try settle(tag, multiple: arguments[8] & 1 != 0, as: .acknowledged)
@@ -111,15 +111,16 @@ extension ClientChannel {
   }
 
   func recover(_ method: BasicRecover) throws(ProtocolError) {
-    try recover(requeue: method.requeue)
-    send(BasicRecoverOk())
+    try recover(requeue: method.requeue) { send(BasicRecoverOk()) }
   }
 
-  func recover(_ method: BasicRecoverAsync) throws(ProtocolError) { try recover(requeue: method.requeue) }
+  func recover(_ method: BasicRecoverAsync) throws(ProtocolError) {
+    try recover(requeue: method.requeue) {}
+  }
 
-  private func recover(requeue: Bool) throws(ProtocolError) {
+  private func recover(requeue: Bool, _ answer: () -> Void) throws(ProtocolError) {
     guard requeue else { throw ProtocolError(.notImplemented, "requeue=false") }
-    settleAll(.rejected(requeue: true))
+    settle(thenSend: answer) { each in deliveries.takeAll { each($0, .rejected(requeue: true)) } }
   }
 
   // hot:
@@ -142,8 +143,8 @@ extension ClientChannel {
     settle { each in deliveries.takeAll { each($0, settlement) } }
   }
 
-  /// Settles many; only then their queues deliver again, so that what returns is in order first.
-  func settle(_ all: ((Delivery, Settlement) -> Void) -> Void) {
+  /// Settles many; only then, and after the answer, their queues deliver again: what returns is in order first.
+  func settle(thenSend answer: () -> Void = {}, _ all: ((Delivery, Settlement) -> Void) -> Void) {
     var touched: [Queue] = []
     all { delivery, settlement in
       delivery.settle(settlement)
@@ -151,6 +152,7 @@ extension ClientChannel {
         touched.append(queue)
       }
     }
+    answer()
     for queue in touched { drain(queue) }
   }
 

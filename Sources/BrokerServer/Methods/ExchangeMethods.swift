@@ -36,22 +36,25 @@ extension ClientChannel {
   func bind(_ method: ExchangeBind) throws(ProtocolError) {
     let (source, destination) = try ends(method.source, method.destination)
     try vhost.bind(
-      source: source, to: .exchange(destination), key: method.routingKey, arguments: method.arguments)
+      source: try vhost.exchange(source), to: .exchange(try vhost.exchange(destination)),
+      key: method.routingKey, arguments: method.arguments)
     if !method.noWait { send(ExchangeBindOk()) }
   }
 
   func unbind(_ method: ExchangeUnbind) throws(ProtocolError) {
     let (source, destination) = try ends(method.source, method.destination)
-    vhost.unbind(
-      source: source, from: .exchange(destination), key: method.routingKey, arguments: method.arguments)
+    if let source = vhost.exchanges[source], let destination = vhost.exchanges[destination] {
+      vhost.unbind(
+        source: source, from: .exchange(destination), key: method.routingKey, arguments: method.arguments)
+    }
     if !method.noWait { send(ExchangeUnbindOk()) }
   }
 
   private func ends(
     _ source: ByteString, _ destination: ByteString
-  ) throws(ProtocolError) -> (Exchange, Exchange) {
+  ) throws(ProtocolError) -> (ByteString, ByteString) {
     let (source, destination) = (source.withoutLineEnds, destination.withoutLineEnds)
     guard !source.isEmpty, !destination.isEmpty else { throw Self.notOnDefault }
-    return (try vhost.exchange(source), try vhost.exchange(destination))
+    return (source, destination)
   }
 }

@@ -34,18 +34,21 @@ extension ClientChannel {
   func delete(_ method: QueueDelete) throws(ProtocolError) {
     let name = try namedOrLast(method.queue.withoutLineEnds)
     var count = 0
+    var doomed: Queue?
     if let queue = name.bytes.withUnsafeBytes({ vhost.queue(named: $0) }) {
       guard queue.owner == nil || queue.owner == connection.id else { throw queue.isLocked }
-      if method.ifUnused, queue.consumerCount > 0 {
-        throw ProtocolError(.preconditionFailed, "\(queue.described) in use")
-      }
       if method.ifEmpty, queue.readyCount > 0 {
         throw ProtocolError(.preconditionFailed, "\(queue.described) not empty")
       }
+      if method.ifUnused, queue.consumerCount > 0 {
+        throw ProtocolError(.preconditionFailed, "\(queue.described) in use")
+      }
       count = queue.readyCount
-      vhost.remove(queue)
+      doomed = queue
     }
+    // The answer first: a consumer on this channel hears of the end of its queue after it.
     if !method.noWait { send(QueueDeleteOk { $0.messageCount = UInt32(truncatingIfNeeded: count) }) }
+    if let doomed { vhost.remove(doomed) }
   }
 
   func purge(_ method: QueuePurge) throws(ProtocolError) {
@@ -54,26 +57,30 @@ extension ClientChannel {
   }
 
   func bind(_ method: QueueBind) throws(ProtocolError) {
-    let (source, queue, key) = try bindingEnds(method.queue, method.exchange, method.routingKey)
-    try vhost.bind(source: source, to: .queue(queue), key: key, arguments: method.arguments)
+    let (source, name, key) = try bindingEnds(method.queue, method.exchange, method.routingKey)
+    try vhost.bind(
+      source: try vhost.exchange(source), to: .queue(try vhost.queue(name, usedBy: connection.id)), key: key,
+      arguments: method.arguments)
     if !method.noWait { send(QueueBindOk()) }
   }
 
+  /// A binding that is not there, for want of a queue or an exchange too, is as the client wants it.
   func unbind(_ method: QueueUnbind) throws(ProtocolError) {
-    let (source, queue, key) = try bindingEnds(method.queue, method.exchange, method.routingKey)
-    vhost.unbind(source: source, from: .queue(queue), key: key, arguments: method.arguments)
+    let (source, name, key) = try bindingEnds(method.queue, method.exchange, method.routingKey)
+    if let source = vhost.exchanges[source], let queue = try? vhost.queue(name) {
+      vhost.unbind(source: source, from: .queue(queue), key: key, arguments: method.arguments)
+    }
     send(QueueUnbindOk())
   }
 
   private func bindingEnds(
-    _ queueName: ByteString, _ exchangeName: ByteString, _ key: ByteString
-  ) throws(ProtocolError) -> (Exchange, Queue, ByteString) {
-    let name = try namedOrLast(queueName.withoutLineEnds)
-    // With both names empty the queue's name is the key (1.7.2.3).
-    let key = queueName.isEmpty && key.isEmpty ? name : key
-    let source = exchangeName.withoutLineEnds
+    _ queue: ByteString, _ exchange: ByteString, _ key: ByteString
+  ) throws(ProtocolError) -> (source: ByteString, queue: ByteString, key: ByteString) {
+    let name = try namedOrLast(queue.withoutLineEnds)
+    let source = exchange.withoutLineEnds
     guard !source.isEmpty else { throw Self.notOnDefault }
-    return (try vhost.exchange(source), try vhost.queue(name, usedBy: connection.id), key)
+    // With both names empty the queue's name is the key (1.7.2.3).
+    return (source, name, queue.isEmpty && key.isEmpty ? name : key)
   }
 
   static let notOnDefault = ProtocolError(
@@ -81,7 +88,7 @@ extension ClientChannel {
 
   /// The queue of that name that this connection may use; with no name the one it declared last.
   func queueInUse(_ name: ByteString) throws(ProtocolError) -> Queue {
-    try vhost.queue(try namedOrLast(name.withoutLineEnds), usedBy: connection.id)
+    try vhost.queue(try namedOrLast(name), usedBy: connection.id)
   }
 
   private func namedOrLast(_ name: ByteString) throws(ProtocolError) -> ByteString {

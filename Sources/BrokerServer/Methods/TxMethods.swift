@@ -26,11 +26,10 @@ extension ClientChannel {
         refuse(publish.message, mandatory: publish.mandatory, error)
       }
     }
-    settle { each in
+    settle(thenSend: { if !refused { send(TxCommitOk()) } }) { each in
       for (delivery, settlement) in done.settlements { each(delivery, settlement) }
     }
     if refused { throw ProtocolError(.preconditionFailed, "partial tx completion") }
-    send(TxCommitOk())
   }
 
   /// What was acknowledged is unacknowledged again; it is not redelivered.

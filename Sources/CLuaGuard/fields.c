@@ -1,0 +1,341 @@
+// AMQP 0-9-1 field tables to Lua tables and back, with RabbitMQ's types. Bytes are checked; nothing is trusted.
+//
+//   table content:  ( key-length(1) key  type(1) value )*        array content:  ( type(1) value )*
+//   t bool  b B i8 u8  s u i16 u16  I i i32 u32  l L i64 u64  f d float  D decimal  S longstr  x bytes
+//   T timestamp  A array  F table  V void; all big-endian
+
+#include "internal.h"
+
+typedef struct {
+    lua_State *L;
+    const uint8_t *at, *end, *begin;
+} Reader;
+
+static void need(Reader *r, size_t count) {
+    if ((size_t)(r->end - r->at) < count) {
+        luaL_error(r->L, "malformed field table at byte %I", (lua_Integer)(r->at - r->begin));
+    }
+}
+
+static uint64_t take(Reader *r, size_t count) {
+    need(r, count);
+    uint64_t value = 0;
+    for (size_t i = 0; i < count; i++) value = value << 8 | r->at[i];
+    r->at += count;
+    return value;
+}
+
+static Reader sub_reader(Reader *r) {
+    size_t count = take(r, 4);
+    need(r, count);
+    Reader inner = {r->L, r->at, r->at + count, r->begin};
+    r->at += count;
+    return inner;
+}
+
+static void push_bytes(Reader *r) {
+    size_t count = take(r, 4);
+    need(r, count);
+    lua_pushlstring(r->L, (const char *)r->at, count);
+    r->at += count;
+}
+
+static void push_pairs(Reader *r, int depth);
+static void push_items(Reader *r, int depth);
+
+static void push_value(Reader *r, int depth) {
+    lua_State *L = r->L;
+    switch (take(r, 1)) {
+    case 't': lua_pushboolean(L, take(r, 1) != 0); break;
+    case 'b': lua_pushinteger(L, (int8_t)take(r, 1)); break;
+    case 'B': lua_pushinteger(L, (lua_Integer)take(r, 1)); break;
+    case 's': lua_pushinteger(L, (int16_t)take(r, 2)); break;
+    case 'u': lua_pushinteger(L, (lua_Integer)take(r, 2)); break;
+    case 'I': lua_pushinteger(L, (int32_t)take(r, 4)); break;
+    case 'i': lua_pushinteger(L, (lua_Integer)take(r, 4)); break;
+    case 'l': lua_pushinteger(L, (lua_Integer)take(r, 8)); break;
+    case 'L': {
+        uint64_t value = take(r, 8);
+        if (value > INT64_MAX) lua_pushnumber(L, (lua_Number)value);
+        else lua_pushinteger(L, (lua_Integer)value);
+        break;
+    }
+    case 'f': {
+        uint32_t bits = (uint32_t)take(r, 4);
+        float value;
+        memcpy(&value, &bits, 4);
+        lua_pushnumber(L, value);
+        break;
+    }
+    case 'd': {
+        uint64_t bits = take(r, 8);
+        double value;
+        memcpy(&value, &bits, 8);
+        lua_pushnumber(L, value);
+        break;
+    }
+    case 'D': {
+        uint64_t scale = take(r, 1);
+        double value = (double)(int32_t)take(r, 4);
+        for (; scale > 0 && value != 0; scale--) value /= 10;
+        lua_pushnumber(L, value);
+        break;
+    }
+    case 'S':
+    case 'x': push_bytes(r); break;
+    case 'T': {
+        uint64_t seconds = take(r, 8);
+        lua_createtable(L, 0, 1);
+        if (seconds > INT64_MAX) lua_pushnumber(L, (lua_Number)seconds);
+        else lua_pushinteger(L, (lua_Integer)seconds);
+        lua_setfield(L, -2, "timestamp");
+        break;
+    }
+    case 'A': {
+        Reader inner = sub_reader(r);
+        push_items(&inner, depth + 1);
+        break;
+    }
+    case 'F': {
+        Reader inner = sub_reader(r);
+        push_pairs(&inner, depth + 1);
+        break;
+    }
+    case 'V': lua_pushlightuserdata(L, (void *)&lg_null); break;
+    default:
+        luaL_error(L, "unknown field type %d at byte %I", (int)r->at[-1], (lua_Integer)(r->at - r->begin - 1));
+    }
+}
+
+static void enter(Reader *r, int depth) {
+    if (depth > LG_NESTING) luaL_error(r->L, "field table nested deeper than %d", LG_NESTING);
+    luaL_checkstack(r->L, 4, "field table");
+}
+
+// Skips a value, or returns false where it is malformed: only to count, push_value reports.
+static bool skip_value(const uint8_t **at, const uint8_t *end) {
+    if (*at >= end) return false;
+    size_t size;
+    switch (*(*at)++) {
+    case 't': case 'b': case 'B': size = 1; break;
+    case 's': case 'u': size = 2; break;
+    case 'I': case 'i': case 'f': size = 4; break;
+    case 'D': size = 5; break;
+    case 'l': case 'L': case 'd': case 'T': size = 8; break;
+    case 'V': size = 0; break;
+    case 'S': case 'x': case 'A': case 'F':
+        if (end - *at < 4) return false;
+        size = 4 + ((size_t)(*at)[0] << 24 | (size_t)(*at)[1] << 16 | (size_t)(*at)[2] << 8 | (*at)[3]);
+        break;
+    default: return false;
+    }
+    if ((size_t)(end - *at) < size) return false;
+    *at += size;
+    return true;
+}
+
+static void push_pairs(Reader *r, int depth) {
+    enter(r, depth);
+    int count = 0;
+    for (const uint8_t *at = r->at; at < r->end; count++) {
+        if ((size_t)(r->end - at) < 1u + *at) break;
+        at += 1 + *at;
+        if (!skip_value(&at, r->end)) break;
+    }
+    lg_spend(r->L, (uint64_t)count * 8);
+    lua_createtable(r->L, 0, count);
+    while (r->at < r->end) {
+        size_t key = take(r, 1);
+        need(r, key);
+        lua_pushlstring(r->L, (const char *)r->at, key);
+        r->at += key;
+        push_value(r, depth);
+        lua_rawset(r->L, -3);
+    }
+}
+
+static void push_items(Reader *r, int depth) {
+    enter(r, depth);
+    lua_newtable(r->L);
+    for (lua_Integer i = 1; r->at < r->end; i++) {
+        lg_spend(r->L, 4);
+        push_value(r, depth);
+        lua_rawseti(r->L, -2, i);
+    }
+}
+
+void lg_push_table(lua_State *L, LGBytes content) {
+    Reader r = {L, content.bytes, content.bytes + content.count, content.bytes};
+    push_pairs(&r, 1);
+}
+
+void lg_push_array(lua_State *L, LGBytes content) {
+    Reader r = {L, content.bytes, content.bytes + content.count, content.bytes};
+    push_items(&r, 1);
+}
+
+// ---- Encoding
+
+typedef struct {
+    lua_State *L;
+    Buffer *out;
+    bool functions;
+} Writer;
+
+static void put(Writer *w, const void *bytes, size_t count) {
+    if (w->out->count + count > lg_of(w->L)->limits.string_bytes || !lg_buffer_reserve(w->out, count)) {
+        luaL_error(w->L, "field table too large");
+    }
+    if (count) memcpy(w->out->bytes + w->out->count, bytes, count);
+    w->out->count += count;
+}
+
+static void put_byte(Writer *w, uint8_t byte) { put(w, &byte, 1); }
+
+static void put_integer(Writer *w, uint64_t value, size_t count) {
+    uint8_t bytes[8];
+    for (size_t i = 0; i < count; i++) bytes[i] = (uint8_t)(value >> (8 * (count - 1 - i)));
+    put(w, bytes, count);
+}
+
+static void put_text(Writer *w, const char *text, size_t count) {
+    put_integer(w, count, 4);
+    put(w, text, count);
+}
+
+static void write_pairs(Writer *w, int table, int depth);
+
+// The length of a sequence 1…n that is all the table holds, or -1.
+static lua_Integer sequence(lua_State *L, int table) {
+    lua_Integer count = (lua_Integer)lua_rawlen(L, table), seen = 0;
+    if (count == 0) return -1;
+    lua_pushnil(L);
+    while (lua_next(L, table)) {
+        lua_pop(L, 1);
+        if (++seen > count || !lua_isinteger(L, -1)) {
+            lua_pop(L, 1);
+            return -1;
+        }
+    }
+    return seen == count ? count : -1;
+}
+
+static bool is_timestamp(lua_State *L, int table) {
+    int top = lua_gettop(L), keys = 0;
+    lua_pushliteral(L, "timestamp");
+    lua_rawget(L, table);
+    bool yes = lua_isinteger(L, -1);
+    lua_pushnil(L);
+    while (yes && keys < 2 && lua_next(L, table)) {
+        keys++;
+        lua_pop(L, 1);
+    }
+    lua_settop(L, top);
+    return yes && keys == 1;
+}
+
+static void write_value(Writer *w, int index, int depth) {
+    lua_State *L = w->L;
+    lg_spend(L, 2);
+    switch (lua_type(L, index)) {
+    case LUA_TBOOLEAN:
+        put_byte(w, 't');
+        put_byte(w, (uint8_t)lua_toboolean(L, index));
+        break;
+    case LUA_TNUMBER:
+        if (lua_isinteger(L, index)) {
+            put_byte(w, 'l');
+            put_integer(w, (uint64_t)lua_tointeger(L, index), 8);
+        } else {
+            double value = lua_tonumber(L, index);
+            uint64_t bits;
+            memcpy(&bits, &value, 8);
+            put_byte(w, 'd');
+            put_integer(w, bits, 8);
+        }
+        break;
+    case LUA_TSTRING: {
+        size_t count;
+        const char *text = lua_tolstring(L, index, &count);
+        put_byte(w, 'S');
+        put_text(w, text, count);
+        break;
+    }
+    case LUA_TNIL: put_byte(w, 'V'); break;
+    case LUA_TLIGHTUSERDATA:
+        if (!w->functions && lua_touserdata(L, index) != (void *)&lg_null) luaL_error(L, "a field may not hold userdata");
+        put_byte(w, 'V');
+        break;
+    case LUA_TFUNCTION:
+        if (!w->functions) luaL_error(L, "a field may not hold a function");
+        put_byte(w, 'x');
+        put_text(w, "function", 8);
+        break;
+    case LUA_TTABLE: {
+        if (w->functions && depth > LG_MANIFEST_NESTING) {
+            put_byte(w, 'V');
+            break;
+        }
+        if (depth > LG_NESTING) luaL_error(L, "tables nested deeper than %d", LG_NESTING);
+        luaL_checkstack(L, 6, "field table");
+        if (is_timestamp(L, index)) {
+            lua_pushliteral(L, "timestamp");
+            lua_rawget(L, index);
+            put_byte(w, 'T');
+            put_integer(w, (uint64_t)lua_tointeger(L, -1), 8);
+            lua_pop(L, 1);
+            break;
+        }
+        lua_Integer count = sequence(L, index);
+        put_byte(w, count < 0 ? 'F' : 'A');
+        size_t start = w->out->count;
+        put_integer(w, 0, 4);
+        if (count < 0) {
+            write_pairs(w, index, depth + 1);
+        } else {
+            for (lua_Integer i = 1; i <= count; i++) {
+                lua_rawgeti(L, index, i);
+                write_value(w, lua_gettop(L), depth + 1);
+                lua_pop(L, 1);
+            }
+        }
+        uint64_t size = w->out->count - start - 4;
+        for (int i = 0; i < 4; i++) w->out->bytes[start + (size_t)i] = (uint8_t)(size >> (24 - 8 * i));
+        break;
+    }
+    default:
+        if (!w->functions) luaL_error(L, "a field may not hold a %s", luaL_typename(L, index));
+        put_byte(w, 'V');
+    }
+}
+
+static void write_pairs(Writer *w, int table, int depth) {
+    lua_State *L = w->L;
+    if (depth > LG_NESTING) luaL_error(L, "tables nested deeper than %d", LG_NESTING);
+    luaL_checkstack(L, 6, "field table");
+    lua_pushnil(L);
+    while (lua_next(L, table)) {
+        size_t count;
+        if (w->functions && (lua_type(L, -2) != LUA_TSTRING || lua_rawlen(L, -2) > LG_KEY_BYTES)) {
+            lua_pop(L, 1);  // a plugin may keep what it likes in its table
+            continue;
+        }
+        if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "a field's name must be a string");
+        const char *key = lua_tolstring(L, -2, &count);
+        if (count > LG_KEY_BYTES) luaL_error(L, "a field's name is longer than %d bytes", LG_KEY_BYTES);
+        put_byte(w, (uint8_t)count);
+        put(w, key, count);
+        write_value(w, lua_gettop(L), depth);
+        lua_pop(L, 1);
+    }
+}
+
+void lg_encode(lua_State *L, int index, Buffer *out, bool functions) {
+    Writer w = {L, out, functions};
+    write_value(&w, index, 1);
+}
+
+void lg_encode_table(lua_State *L, int index, Buffer *out, bool functions) {
+    Writer w = {L, out, functions};
+    write_pairs(&w, index, 1);
+}

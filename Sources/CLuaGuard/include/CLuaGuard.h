@@ -1,0 +1,145 @@
+// One guarded Lua interpreter: what Swift may call. No Lua error, no stack index and no lua_State leaves this
+// header: each function runs under lua_pcall and returns a status. Knows messages and bindings as views on
+// bytes; knows no queue, connection or store.
+#ifndef CLUAGUARD_H
+#define CLUAGUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct LuaGuard LuaGuard;
+typedef struct LGRoutes LGRoutes;
+
+/// Borrowed bytes. What a call returns this way is valid until the next call into the same interpreter.
+typedef struct {
+    const uint8_t *_Nullable bytes;
+    size_t count;
+} LGBytes;
+
+typedef enum {
+    LG_OK = 0,
+    LG_SYNTAX = 1,
+    LG_RUNTIME = 2,
+    LG_MEMORY = 3,
+    LG_INSTRUCTIONS = 4,
+    LG_TIME = 5,
+    LG_REFUSED = 6,  // the script said deny(text); or a call came while another was under way
+} LGStatus;
+
+/// A single string may not be longer than string_bytes: comparing, hashing and converting strings are one
+/// instruction each, however long the string is.
+typedef struct {
+    size_t memory_bytes;
+    size_t string_bytes;
+    uint64_t seed;
+} LGLimits;
+
+/// An allowance for one call. Time is the CPU time of this thread.
+typedef struct {
+    uint64_t instructions;
+    uint64_t nanoseconds;
+} LGBudget;
+
+typedef enum { LG_SELECT_KEY = 1, LG_SELECT_TOPIC = 2, LG_SELECT_HEADERS = 3 } LGSelector;
+
+/// What the interpreter asks of its host. Callbacks may not call back into the interpreter, except for
+/// lg_select_add inside select. A null member has a plain built-in behaviour.
+typedef struct {
+    void *_Nullable context;
+    void (*_Nullable log)(void *_Nullable context, int32_t level, LGBytes text);
+    /// Fills a selection with binding ids; false means the value is malformed.
+    bool (*_Nullable select)(void *_Nullable routes_context, int32_t selector, LGBytes value,
+                             LuaGuard *_Nonnull guard);
+    int64_t (*_Nullable wall_nanoseconds)(void *_Nullable context);
+    int64_t (*_Nullable monotonic_nanoseconds)(void *_Nullable context);
+} LGHost;
+
+typedef struct {
+    int32_t kind;  // LGStatus
+    char message[1024];
+    char traceback[4096];
+} LGError;
+
+/// A message as it stands in the core's memory; read lazily, valid during one call.
+/// properties: the 2-byte flags and the property list of a content header, as on the wire.
+typedef struct {
+    LGBytes exchange, routing_key, properties, body, vhost, user, queue;
+    int64_t delayed_milliseconds;  // negative: not delayed
+    bool redelivered;
+} LGMessage;
+
+/// id is the host's, not 0, unique in its LGRoutes. arguments: field table content, without the length.
+typedef struct {
+    uint64_t id;
+    LGBytes key, destination, arguments;
+    bool to_exchange;
+} LGBinding;
+
+typedef enum {
+    LG_ROUTED = 0,  // to ids and queues; unroutable when both are empty
+    LG_DENIED = 1,
+    LG_DROPPED = 2,
+    LG_DELAYED = 3,
+} LGVerdict;
+
+typedef struct {
+    int32_t verdict;  // LGVerdict
+    const uint64_t *_Nullable ids;
+    size_t id_count;
+    const LGBytes *_Nullable queues;
+    size_t queue_count;
+    LGBytes text;
+    int64_t milliseconds;
+} LGRouteResult;
+
+typedef struct {
+    size_t memory_bytes;
+    uint64_t allocations;
+    /// CPU time of the last call, counted from its second look at the clock; 0 for a call that was too short to look.
+    uint64_t last_call_nanoseconds;
+} LGStatistics;
+
+// Life. lg_open returns null when memory does not suffice for the libraries.
+LuaGuard *_Nullable lg_open(const LGLimits *_Nonnull limits, const LGHost *_Nonnull host);
+void lg_close(LuaGuard *_Nullable guard);
+const LGError *_Nonnull lg_error(const LuaGuard *_Nonnull guard);
+LGStatistics lg_statistics(const LuaGuard *_Nonnull guard);
+/// For tests: from the n-th allocation on, all fail; 0 ends it.
+void lg_fail_allocations(LuaGuard *_Nonnull guard, uint64_t from);
+
+// The script.
+LGStatus lg_add_module(LuaGuard *_Nonnull guard, LGBytes name, LGBytes path, LGBytes text);
+/// Runs a chunk; the table it returns is the plugin.
+LGStatus lg_evaluate(LuaGuard *_Nonnull guard, LGBytes path, LGBytes text, LGBudget budget);
+/// The plugin's table as the content of a field table; functions are of type 'x'.
+LGStatus lg_manifest(LuaGuard *_Nonnull guard, LGBytes *_Nonnull table);
+/// Fills the global `settings`.
+LGStatus lg_set_settings(LuaGuard *_Nonnull guard, LGBytes table);
+/// Calls the function at a dotted path of the plugin's table. arguments: field array content; result: one
+/// field value (type octet and value). A missing function is LG_REFUSED.
+LGStatus lg_call(LuaGuard *_Nonnull guard, LGBytes path, LGBytes arguments, LGBudget budget,
+                 LGBytes *_Nonnull result);
+/// Runs a chunk beside the plugin (its tests); result: what it returned, as one field value.
+LGStatus lg_execute(LuaGuard *_Nonnull guard, LGBytes path, LGBytes text, LGBudget budget,
+                    LGBytes *_Nonnull result);
+/// Gives this interpreter the module `yutu.test`'s native half (global-free: require("yutu.host")).
+LGStatus lg_allow_tests(LuaGuard *_Nonnull guard);
+
+// Routing. definition: field table content (name, arguments, …), seen as `bindings.exchange`.
+LGRoutes *_Nullable lg_routes_open(LuaGuard *_Nonnull guard, void *_Nullable context, LGBytes definition);
+void lg_routes_close(LGRoutes *_Nullable routes);
+/// LG_REFUSED with the script's text in lg_error when validate says deny.
+LGStatus lg_routes_validate(LGRoutes *_Nonnull routes, LGBudget budget);
+LGStatus lg_routes_bind(LGRoutes *_Nonnull routes, const LGBinding *_Nonnull binding, LGBudget budget);
+void lg_routes_unbind(LGRoutes *_Nonnull routes, uint64_t id);
+/// prepare_budget is for `prepare`, which runs first when bindings changed.
+LGStatus lg_routes_route(LGRoutes *_Nonnull routes, const LGMessage *_Nonnull message, LGBudget budget,
+                         LGBudget prepare_budget, LGRouteResult *_Nonnull result);
+/// Inside LGHost.select only.
+void lg_select_add(LuaGuard *_Nonnull guard, uint64_t id);
+
+// Field tables, for tests: bytes -> Lua -> bytes.
+LGStatus lg_round_trip(LuaGuard *_Nonnull guard, LGBytes table, LGBytes *_Nonnull result);
+
+#endif

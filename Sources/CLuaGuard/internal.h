@@ -1,0 +1,189 @@
+// What the files of the guard share. Knows Lua; knows no Swift.
+#ifndef LG_INTERNAL_H
+#define LG_INTERNAL_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "CLuaGuard.h"
+
+// What stands at the bottom of the main thread's stack, so that a call pushes it without looking it up.
+enum { SLOT_HANDLER = 1, SLOT_MESSAGE = 2, SLOT_ROUTE = 3, SLOTS = 3 };
+
+// Bounds, with their reasons.
+enum {
+    LG_TICK = 1000,              // instructions between two looks at the budget: 1.5% of a busy loop's time
+    LG_TICK_BIG_TABLES = 100,    // … while a table or stack of 1 MiB lives: `next` may scan all of it at once
+    LG_TICK_BIG_STRINGS = 20,    // … while a string of 256 KiB lives: `a == b` reads all of it in one instruction
+    LG_TICK_HUGE_STRINGS = 4,    // … while a string of 4 MiB lives
+    LG_BIG_TABLE = 1 << 20,
+    LG_BIG_STRING = 256 << 10,
+    LG_HUGE_STRING = 4 << 20,
+    LG_BIG_BLOCKS = 1024,        // big blocks that are tracked; beyond, the tick stays short for good
+    LG_NESTING = 100,            // tables in tables, in field tables and JSON
+    LG_MANIFEST_NESTING = 6,     // of what the host reads of a plugin's table
+    LG_COROUTINE_COST = 500,     // a new coroutine starts a tick of its own: charge half of it
+    LG_LOG_BYTES = 4096,
+    LG_ROUTE_RESULTS = 65536,
+    LG_KEY_BYTES = 255,          // a field table's key is a short string
+};
+
+typedef struct {
+    void *block;
+    size_t size;
+    bool is_string;
+} BigBlock;
+
+typedef struct {
+    uint8_t *bytes;
+    size_t count, capacity;
+} Buffer;
+
+// Where each basic property of the current message stands; null when absent.
+enum Property {
+    P_CONTENT_TYPE, P_CONTENT_ENCODING, P_HEADERS, P_DELIVERY_MODE, P_PRIORITY, P_CORRELATION_ID, P_REPLY_TO,
+    P_EXPIRATION, P_MESSAGE_ID, P_TIMESTAMP, P_TYPE, P_USER_ID, P_APP_ID, P_CLUSTER_ID, PROPERTIES
+};
+
+struct LuaGuard {
+    lua_State *L;        // the main thread
+    lua_State *running;  // the coroutine that runs
+    LGLimits limits;
+    LGHost host;
+
+    // Memory.
+    size_t used;
+    uint64_t allocations, fail_from;
+    BigBlock big[LG_BIG_BLOCKS];
+    int big_count;
+    bool big_overflowed;
+    int tick;  // instructions to the next look
+
+    // The budget of the call under way.
+    LGBudget budget;
+    uint64_t spent, next_look;
+    uint64_t clock_start, clock_last;  // 0: not looked yet
+    int looks;
+    int tripped;  // LGStatus of the limit that was hit, or 0
+    bool busy;
+    int failure;  // what an error that is no limit is called
+    LGError error;
+
+    // Registry references.
+    int plugin, validate, bind, prepare, route, sources, loaded, settings, message_ref;
+    int key_verdict, key_reason, key_name, key_milliseconds;  // strings, so that reading a verdict allocates nothing
+
+    // The message and the routing under way.
+    const LGMessage *message;
+    LGBytes property[PROPERTIES];
+    bool properties_read, headers_read;
+    LGRoutes *routes;   // whose route is under way
+    LGRoutes *all;      // list of all, for lg_close
+    uint64_t serial;    // of routes
+    uint64_t call;      // number of the route call: what belongs to an older one is stale
+
+    // Results; kept between calls, grown by malloc.
+    uint64_t *ids;
+    size_t id_count, id_capacity;
+    uint64_t *selected;  // ids of all selections of this call
+    size_t selected_count, selected_capacity;
+    bool select_failed;  // out of memory inside lg_select_add
+    LGBytes *queues;
+    size_t queue_count, queue_capacity;
+    Buffer text;  // queue names and verdict texts
+    Buffer out;   // encoded field tables
+};
+
+typedef struct {
+    uint64_t id, seed;
+    double weight;
+    uint8_t *block;  // key, then arguments
+    size_t key_count, arguments_count;
+} Entry;
+
+struct LGRoutes {
+    LuaGuard *guard;
+    LGRoutes *next, *previous;
+    void *context;
+    uint64_t serial;
+    int ref;
+    bool uneven;  // weights differ
+    bool stale;   // bindings changed since prepare
+    Entry *entries;
+    uint32_t count, capacity;
+};
+
+// Userdata begin with a tag, so that any of ours can be told apart without a metatable.
+enum Tag { TAG_MESSAGE = 1, TAG_ROUTES, TAG_BINDING, TAG_SELECTION };
+typedef struct { uint32_t tag; } MessageBox;
+typedef struct { uint32_t tag; LGRoutes *routes; } RoutesBox;
+typedef struct { uint32_t tag; uint32_t index; uint64_t id, serial; } BindingBox;
+typedef struct { uint32_t tag; uint64_t call; size_t start, count; LGRoutes *routes; } SelectionBox;
+enum { ROUTES_HANDLES = 1, ROUTES_INDEX = 2, ROUTES_DEFINITION = 3 };
+enum { BINDING_FIELDS = 1, BINDING_KEPT = 2 };
+
+static inline LuaGuard *lg_of(lua_State *L) { return *(LuaGuard **)lua_getextraspace(L); }
+static inline LGBytes lg_bytes(const void *bytes, size_t count) { return (LGBytes){bytes, count}; }
+static inline bool lg_is(const char *s, size_t n, const char *name, size_t m) {
+    return n == m && memcmp(s, name, m) == 0;
+}
+#define IS(s, n, literal) lg_is(s, n, literal, sizeof(literal) - 1)
+
+// guard.c
+extern const char lg_null;  // its address is the light userdata `null`
+void lg_spend(lua_State *L, uint64_t units);  // raises when the budget is gone
+static inline void lg_spend_bytes(lua_State *L, size_t bytes) { lg_spend(L, bytes / 64 + 1); }
+void lg_trip(lua_State *L, int kind);
+void lg_raise_if_tripped(lua_State *L);  // raises the value at the top of the stack again
+int lg_script_error(lua_State *L, const char *text);
+bool lg_buffer_reserve(Buffer *buffer, size_t more);
+bool lg_grow(void *array, size_t *capacity, size_t count, size_t element);
+int lg_on_error(lua_State *L);
+int lg_refuse_nested(LuaGuard *guard);
+int lg_run(LuaGuard *guard, lua_CFunction body, void *argument, LGBudget budget);
+void lg_begin(LuaGuard *guard, LGBudget budget);
+int lg_end(LuaGuard *guard, int status);
+
+// sandbox.c, strings.c, tables.c, host.c, json.c: each opens a part of the globals
+void lg_open_base(lua_State *L);
+void lg_open_coroutine(lua_State *L);
+void lg_open_strings(lua_State *L);
+void lg_open_tables(lua_State *L);
+void lg_open_host(lua_State *L);
+void lg_open_json(lua_State *L);
+void lg_open_views(lua_State *L);
+void lg_open_routes(lua_State *L);
+void lg_open_test_host(lua_State *L);
+void lg_charged(lua_State *L, const char *name);  // wraps the field of the table at the top
+
+// pattern.c
+int lg_find(lua_State *L);
+int lg_match(lua_State *L);
+int lg_gmatch(lua_State *L);
+int lg_gsub(lua_State *L);
+
+// fields.c
+void lg_push_table(lua_State *L, LGBytes content);
+void lg_push_array(lua_State *L, LGBytes content);
+void lg_encode(lua_State *L, int index, Buffer *out, bool functions);        // one value, with its type octet
+void lg_encode_table(lua_State *L, int index, Buffer *out, bool functions);  // content without length
+
+// host.c
+uint64_t lg_xxh64(const uint8_t *bytes, size_t count, uint64_t seed);
+// "deny", … when the value at index is a verdict, else null; and its fields. They never raise and never allocate.
+const char *lg_verdict(lua_State *L, int index);
+LGBytes lg_verdict_text(lua_State *L, int index, int key);
+
+// message.c
+void lg_message_begin(LuaGuard *guard, const LGMessage *message);
+void lg_message_end(LuaGuard *guard);
+LGBytes lg_message_headers(lua_State *L);
+
+// routes.c
+int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRouteResult *result,
+               const char **problem);
+
+#endif
