@@ -9,7 +9,6 @@ let ours: [SwiftSetting] = [
 let package = Package(
   name: "yutu",
   platforms: [.macOS(.v15)],
-
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -17,14 +16,12 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
   ],
   targets: [
-    .target(name: "AMQPWire", swiftSettings: ours),
-    .target(
-      name: "BrokerCore",
+    // The graph points down only: a wrong import does not compile.
+    .executableTarget(
+      name: "yutu",
       dependencies: [
-        "AMQPWire",
-        .product(name: "DequeModule", package: "swift-collections"),
-        .product(name: "HeapModule", package: "swift-collections"),
-        .product(name: "Logging", package: "swift-log"),
+        "BrokerServer", "BrokerScripting",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: ours),
     .target(
@@ -35,13 +32,23 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: ours),
-    .executableTarget(
-      name: "yutu",
+    .target(name: "BrokerScripting", dependencies: ["BrokerCore", "LuaRuntime"], swiftSettings: ours),
+    .target(
+      name: "BrokerCore",
       dependencies: [
-        "BrokerServer",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "AMQPWire",
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "HeapModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: ours),
+    .target(name: "AMQPWire", swiftSettings: ours),
+    .target(name: "LuaRuntime", dependencies: ["CLuaGuard"], swiftSettings: ours),
+    .target(name: "CLuaGuard", dependencies: ["CLua"]),
+    .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
+
+    .testTarget(name: "AMQPWireTests", dependencies: ["AMQPWire"], exclude: ["make-goldens.py"], resources: [.copy("goldens.txt")]),
+    .testTarget(name: "LuaRuntimeTests", dependencies: ["LuaRuntime"]),
   ],
   swiftLanguageModes: [.v6]
 )

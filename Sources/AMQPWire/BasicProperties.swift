@@ -24,6 +24,8 @@ package struct PropertyFlags: OptionSet, Sendable {
   package static let userID = PropertyFlags(rawValue: 1 << 4)
   package static let appID = PropertyFlags(rawValue: 1 << 3)
   package static let clusterID = PropertyFlags(rawValue: 1 << 2)
+  /// Those that a broker looks at before it routes.
+  package static let checked: PropertyFlags = [.userID, .expiration, .headers, .replyTo]
   /// Announces a second word of flags, which class `basic` does not have.
   package static let continued = PropertyFlags(rawValue: 1)
 }

@@ -12,7 +12,7 @@ package final class Consumer {
   package let prefetch: Int
   package let arguments: FieldTable
   /// The channel's: delivery tags, and the limit that its consumers share.
-  package unowned let deliveries: Deliveries
+  package let deliveries: Deliveries
   private let outlet: any ConsumerOutlet
   package internal(set) var unsettled = 0
   /// True while the queue has it in its list.

@@ -25,6 +25,8 @@ final class ClientChannel {
   unowned let connection: ClientConnection
   let vhost: VirtualHost
   let outbox: Outbox
+  let frameMaximum: Int
+  private let bodyMaximum: Int
   private(set) var state = State.starting
   private var expecting = Expecting.method
   private var assembling: Message?
@@ -47,10 +49,10 @@ final class ClientChannel {
     self.connection = connection
     self.vhost = vhost
     outbox = connection.outbox
+    frameMaximum = Int(connection.handshake.frameMaximum)
+    bodyMaximum = connection.broker.settings.bodyMaximum
     publishing = Publishing()
   }
-
-  var frameMaximum: Int { Int(connection.handshake.frameMaximum) }
 
   func send(_ method: some Method) { outbox.send(method, channel: number) }
 
@@ -114,15 +116,14 @@ final class ClientChannel {
         "expected content header for class \(BasicPublish.id.classID), got one for class \(header.classID) "
           + "instead")
     }
-    let maximum = connection.broker.settings.bodyMaximum
     guard header.bodySize <= WireLimits.bodyAnnounced else {
       throw ProtocolError(
         .frameError,
         "content body size \(header.bodySize) exceeds maximum allowed size \(WireLimits.bodyAnnounced)")
     }
-    guard header.bodySize <= UInt64(maximum) else {
+    guard header.bodySize <= UInt64(bodyMaximum) else {
       throw ProtocolError(
-        .preconditionFailed, "message size \(header.bodySize) is larger than max size \(maximum)")
+        .preconditionFailed, "message size \(header.bodySize) is larger than max size \(bodyMaximum)")
     }
     let properties = UnsafeRawBufferPointer(rebasing: payload[WireLimits.contentHeaderSize...])
     let message = Message.make(

@@ -39,13 +39,13 @@ final class ClientConnection {
   private var lastReceivedAt: UInt64
   private var lastSentAt: UInt64
   private var closingSince: UInt64 = 0
-  /// Called when there is something to flush where there was nothing.
-  var onWork: () -> Void = {}
+  private unowned let core: ServerCore
   private var hasWork = false
 
-  init(id: ConnectionID, broker: Broker, peer: Peer, transport: any Transport) {
-    self.id = id
-    self.broker = broker
+  init(core: ServerCore, peer: Peer, transport: any Transport) {
+    self.core = core
+    broker = core.broker
+    id = broker.nextConnectionID()
     self.peer = peer
     self.transport = transport
     outbox = Outbox(limit: broker.settings.outboxLimit)
@@ -60,7 +60,7 @@ final class ClientConnection {
   private func noteWork() {
     guard !hasWork else { return }
     hasWork = true
-    onWork()
+    core.touch(self)
   }
 
   /// False while the peer does not take what it asked for: then we read no more of what it sends.

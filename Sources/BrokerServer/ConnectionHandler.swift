@@ -22,8 +22,7 @@ final class ConnectionHandler: ChannelDuplexHandler, Transport {
   func channelActive(context: ChannelHandlerContext) {
     self.context = context
     let connection = ClientConnection(
-      id: server.broker.nextConnectionID(), broker: server.broker, peer: Peer(context.channel.remoteAddress),
-      transport: self)
+      core: server, peer: Peer(context.channel.remoteAddress), transport: self)
     self.connection = connection
     server.add(connection)
     context.fireChannelActive()

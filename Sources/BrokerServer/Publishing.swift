@@ -91,7 +91,7 @@ extension ClientChannel {
     if publishing.immediate { throw ProtocolError(.notImplemented, "immediate=true") }
     let exchange = try exchangeOfPublish()
     var message = message
-    if !message.header.properties.flags.isDisjoint(with: [.userID, .expiration, .headers, .replyTo]) {
+    if message.header.properties.flags.rawValue & Self.checkedProperties != 0 {
       message = try checked(message)
     }
     if transaction != nil { return publishInTransaction(message, to: exchange) }
@@ -104,6 +104,9 @@ extension ClientChannel {
       refuse(message, mandatory: publishing.mandatory, error)
     }
   }
+
+  /// Looked at as a number: what a set of options costs is seen here.
+  private static let checkedProperties = PropertyFlags.checked.rawValue
 
   // hot:
   private func exchangeOfPublish() throws(ProtocolError) -> Exchange {

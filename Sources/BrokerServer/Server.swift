@@ -3,29 +3,39 @@ import Logging
 import NIOCore
 import NIOPosix
 
-/// The server: the loop on which the broker lives, the listener, and the clients' connections.
+/// The server: the loop on which the broker lives, its listeners, and the clients' connections.
 /// This and ConnectionHandler alone know of loops.
 package final class Server: Sendable {
   /// Where the broker's state is: entered only on its loop.
   private let core: NIOLoopBoundBox<ServerCore>
   private let loop: any EventLoop
   private let group: MultiThreadedEventLoopGroup
-  private let listener: any NIOCore.Channel
+  private let listeners: NIOLoopBoundBox<[any NIOCore.Channel]>
 
-  /// Builds the broker and moves it into its loop, then listens.
-  /// - Parameters:
-  ///   - port: 0 lets the system choose
-  ///   - build: makes the broker; what it makes must not be kept elsewhere
-  /// - Throws: if the address cannot be listened on
-  package static func start(
-    host: String, port: Int, build: @escaping @Sendable () -> Broker
-  ) async throws -> Server {
-    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+  /// Makes the broker on the loop where it will live. It serves nobody until `listen`.
+  package init(_ build: @escaping @Sendable () -> Broker) async throws {
+    group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let loop = group.next()
-    let core = try await loop.submit {
-      NIOLoopBoundBox(ServerCore(broker: build()), eventLoop: loop)
+    self.loop = loop
+    (core, listeners) = try await loop.submit {
+      (
+        NIOLoopBoundBox(ServerCore(broker: build()), eventLoop: loop),
+        NIOLoopBoundBox([any NIOCore.Channel](), eventLoop: loop)
+      )
     }.get()
-    let bootstrap = ServerBootstrap(group: group)
+    let core = core
+    loop.scheduleRepeatedTask(initialDelay: .milliseconds(500), delay: .milliseconds(500)) { _ in
+      core.value.tick()
+    }
+  }
+
+  /// - Parameter port: 0 lets the system choose
+  /// - Returns: the address that is listened on
+  /// - Throws: if it cannot be listened on
+  @discardableResult
+  package func listen(host: String, port: Int) async throws -> SocketAddress? {
+    let (core, listeners) = (core, listeners)
+    let channel = try await ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 1024)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -39,33 +49,13 @@ package final class Server: Sendable {
           try channel.pipeline.syncOperations.addHandler(ConnectionHandler(server: core.value))
         }
       }
-    do {
-      let listener = try await bootstrap.bind(host: host, port: port).get()
-      let server = Server(core: core, loop: loop, group: group, listener: listener)
-      loop.scheduleRepeatedTask(initialDelay: .milliseconds(500), delay: .milliseconds(500)) { _ in
-        core.value.tick()
-      }
-      return server
-    } catch {
-      try? await group.shutdownGracefully()
-      throw error
-    }
+      .bind(host: host, port: port).get()
+    try await loop.submit { listeners.value.append(channel) }.get()
+    return channel.localAddress
   }
-
-  private init(
-    core: NIOLoopBoundBox<ServerCore>, loop: any EventLoop, group: MultiThreadedEventLoopGroup,
-    listener: any NIOCore.Channel
-  ) {
-    self.core = core
-    self.loop = loop
-    self.group = group
-    self.listener = listener
-  }
-
-  package var address: SocketAddress? { listener.localAddress }
-  package var port: Int { listener.localAddress?.port ?? 0 }
 
   /// Runs `work` where the broker lives, between two read batches.
+  @discardableResult
   package func withBroker<Result: Sendable>(
     _ work: @escaping @Sendable (Broker) throws -> Result
   ) async throws -> Result {
@@ -76,6 +66,14 @@ package final class Server: Sendable {
     }.get()
   }
 
+  /// Makes something that stands beside the broker on its loop, to be used in `withBroker`.
+  package func beside<Thing>(
+    _ make: @escaping @Sendable (Broker) -> Thing
+  ) async throws -> NIOLoopBound<Thing> {
+    let (core, loop) = (core, loop)
+    return try await loop.submit { NIOLoopBound(make(core.value.broker), eventLoop: loop) }.get()
+  }
+
   /// Looks at all deadlines now: tests that move a fake clock call it.
   package func tick() async throws {
     let core = core
@@ -84,8 +82,8 @@ package final class Server: Sendable {
 
   /// Stops in order: no new connections, each client is told, then the loop ends.
   package func stop() async throws {
-    try? await listener.close()
-    let core = core
+    let (core, listeners) = (core, listeners)
+    for listener in try await loop.submit({ listeners.value }).get() { try? await listener.close() }
     try await loop.submit { core.value.closeAll() }.get()
     for _ in 0..<20 {
       if try await loop.submit({ core.value.isEmpty }).get() { break }
@@ -108,11 +106,10 @@ final class ServerCore {
 
   func add(_ connection: ClientConnection) {
     connections[connection.id] = connection
-    connection.onWork = { [weak self, weak connection] in
-      guard let self, let connection else { return }
-      self.touched.append(connection)
-    }
   }
+
+  /// The connection has something to send: it is flushed with this read batch.
+  func touch(_ connection: ClientConnection) { touched.append(connection) }
 
   func remove(_ connection: ClientConnection) { connections[connection.id] = nil }
 

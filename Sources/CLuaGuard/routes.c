@@ -130,9 +130,12 @@ static int select_bindings(lua_State *L, LGSelector selector, LGBytes value) {
     LGRoutes *routes = check_routes(L);
     SelectionBox *box = new_selection(L, routes);
     guard->select_failed = false;
+    int answer = LG_NO_INDEX;
     if (guard->host.select && routes->context) {
-        if (!guard->host.select(routes->context, selector, value, guard)) return luaL_error(L, "malformed value");
-    } else {
+        answer = guard->host.select(routes->context, selector, value, guard);
+    }
+    if (answer == LG_MALFORMED) return luaL_error(L, "malformed value");
+    if (answer == LG_NO_INDEX) {
         for (uint32_t i = 0; i < routes->count; i++) {
             lg_spend(L, 1 + routes->entries[i].key_count / 16 + routes->entries[i].arguments_count / 8);
             if (select_one(selector, &routes->entries[i], value)) lg_select_add(guard, routes->entries[i].id);

@@ -6,7 +6,7 @@ package import CLuaGuard
 
 /// What a script may ask of its surroundings.
 package protocol LuaHost: AnyObject {
-    func log(_ level: LuaLogLevel, _ text: String)
+  func log(_ level: LuaLogLevel, _ text: String)
 }
 
 package enum LuaLogLevel: Int32, Sendable { case debug, info, warning, error }
@@ -15,134 +15,137 @@ package typealias LuaMessage = LGMessage
 package typealias LuaBytes = LGBytes
 
 package final class LuaInterpreter {
-    let interpreter: OpaquePointer
-    private let host: HostBox?
+  let interpreter: OpaquePointer
+  private let host: HostBox?
 
-    /// Nil when the memory limit does not even hold the libraries.
-    package init?(limits: LuaLimits = LuaLimits(), host: (any LuaHost)? = nil) {
-        self.host = host.map(HostBox.init)
-        var guardLimits = limits.guardLimits
-        var callbacks = LGHost()
-        if let box = self.host {
-            callbacks.context = Unmanaged.passUnretained(box).toOpaque()
-            callbacks.log = { context, level, text in
-                guard let context else { return }
-                let box = Unmanaged<HostBox>.fromOpaque(context).takeUnretainedValue()
-                box.host?.log(LuaLogLevel(rawValue: level) ?? .info, String(decoding: text.buffer, as: UTF8.self))
-            }
+  /// Nil when the memory limit does not even hold the libraries.
+  package init?(limits: LuaLimits = LuaLimits(), host: (any LuaHost)? = nil) {
+    self.host = host.map(HostBox.init)
+    var guardLimits = limits.guardLimits
+    var callbacks = LGHost()
+    if let box = self.host {
+      callbacks.context = Unmanaged.passUnretained(box).toOpaque()
+      callbacks.log = { context, level, text in
+        guard let context else { return }
+        let box = Unmanaged<HostBox>.fromOpaque(context).takeUnretainedValue()
+        box.host?.log(LuaLogLevel(rawValue: level) ?? .info, String(decoding: text.buffer, as: UTF8.self))
+      }
+    }
+    callbacks.select = { context, selector, value, interpreter in
+      guard let context, let selector = LuaSelection.Kind(rawValue: selector) else {
+        return LuaSelected.noIndex.rawValue
+      }
+      let routes = Unmanaged<LuaRoutes>.fromOpaque(context).takeUnretainedValue()
+      return routes.select(selector, value.buffer, LuaSelection(interpreter: interpreter)).rawValue
+    }
+    guard let opened = lg_open(&guardLimits, &callbacks) else { return nil }
+    interpreter = opened
+  }
+
+  deinit { lg_close(interpreter) }
+
+  package var memoryBytes: Int { lg_statistics(interpreter).memory_bytes }
+
+  /// CPU time of the last call; 0 for one too short to have looked at the clock (about 20 microseconds).
+  package var lastCallNanoseconds: UInt64 { lg_statistics(interpreter).last_call_nanoseconds }
+
+  // MARK: The script
+
+  /// Makes a source available to `require(name)`; nothing is read from disk later.
+  package func addModule(_ name: String, path: String, source: String) throws(LuaError) {
+    try check(
+      withBytes(name) { name in
+        withBytes(path) { path in withBytes(source) { lg_add_module(interpreter, name, path, $0) } }
+      })
+  }
+
+  /// Runs the source and returns the table that it returned, functions as `.function`.
+  package func evaluate(_ source: String, path: String, budget: LuaBudget = .load)
+    throws(LuaError) -> [String: LuaValue]
+  {
+    try check(
+      withBytes(path) { path in
+        withBytes(source) { lg_evaluate(interpreter, path, $0, budget.guardBudget) }
+      })
+    var bytes = LGBytes()
+    try check(lg_manifest(interpreter, &bytes))
+    guard let fields = LuaValueCodec.table(bytes.buffer) else {
+      throw LuaError(.runtime, "\(path): the plugin's table cannot be read")
+    }
+    return fields
+  }
+
+  /// Runs a chunk beside the plugin and returns its first result.
+  package func execute(_ source: String, path: String, budget: LuaBudget = .load) throws(LuaError) -> LuaValue
+  {
+    var bytes = LGBytes()
+    try check(
+      withBytes(path) { path in
+        withBytes(source) { lg_execute(interpreter, path, $0, budget.guardBudget, &bytes) }
+      })
+    return LuaValueCodec.value(bytes.buffer) ?? .null
+  }
+
+  /// Fills the script's global `settings`.
+  package func setSettings(_ settings: [String: LuaValue]) throws(LuaError) {
+    try check(withBytes(LuaValueCodec.tableContent(settings)) { lg_set_settings(interpreter, $0) })
+  }
+
+  /// Calls the function at a dotted path of the plugin's table; `.refused` when there is none.
+  package func call(_ function: String, _ arguments: [LuaValue] = [], budget: LuaBudget = .hook)
+    throws(LuaError) -> LuaValue
+  {
+    var bytes = LGBytes()
+    try check(
+      withBytes(function) { path in
+        withBytes(LuaValueCodec.arrayContent(arguments)) {
+          lg_call(interpreter, path, $0, budget.guardBudget, &bytes)
         }
-        callbacks.select = { context, selector, value, interpreter in
-            guard let context, let selector = LuaSelection.Kind(rawValue: selector) else { return false }
-            let routes = Unmanaged<LuaRoutes>.fromOpaque(context).takeUnretainedValue()
-            return routes.select(selector, value.buffer, LuaSelection(interpreter: interpreter))
-        }
-        guard let opened = lg_open(&guardLimits, &callbacks) else { return nil }
-        interpreter = opened
-    }
+      })
+    return LuaValueCodec.value(bytes.buffer) ?? .null
+  }
 
-    deinit { lg_close(interpreter) }
+  /// Allows `require("yutu.host")`, on which `yutu.test` stands.
+  package func allowTests() throws(LuaError) { try check(lg_allow_tests(interpreter)) }
 
-    package var memoryBytes: Int { lg_statistics(interpreter).memory_bytes }
+  // MARK: For tests
 
-    /// CPU time of the last call; 0 for one too short to have looked at the clock (about 20 microseconds).
-    package var lastCallNanoseconds: UInt64 { lg_statistics(interpreter).last_call_nanoseconds }
+  /// From the n-th allocation on, all fail; nil ends it.
+  package func failAllocations(from nth: Int?) { lg_fail_allocations(interpreter, UInt64(nth ?? 0)) }
 
-    // MARK: The script
+  /// A field table's content through Lua and back.
+  package func roundTrip(_ content: [UInt8]) throws(LuaError) -> [UInt8] {
+    var bytes = LGBytes()
+    try check(withBytes(content) { lg_round_trip(interpreter, $0, &bytes) })
+    return Array(bytes.buffer)
+  }
 
-    /// Makes a source available to `require(name)`; nothing is read from disk later.
-    package func addModule(_ name: String, path: String, source: String) throws(LuaError) {
-        try check(
-            withBytes(name) { name in
-                withBytes(path) { path in withBytes(source) { lg_add_module(interpreter, name, path, $0) } }
-            })
-    }
+  // MARK: Helpers
 
-    /// Runs the source and returns the table that it returned, functions as `.function`.
-    package func evaluate(_ source: String, path: String, budget: LuaBudget = .load)
-        throws(LuaError) -> [String: LuaValue]
-    {
-        try check(
-            withBytes(path) { path in
-                withBytes(source) { lg_evaluate(interpreter, path, $0, budget.guardBudget) }
-            })
-        var bytes = LGBytes()
-        try check(lg_manifest(interpreter, &bytes))
-        guard let fields = LuaValueCodec.table(bytes.buffer) else {
-            throw LuaError(.runtime, "\(path): the plugin's table cannot be read")
-        }
-        return fields
-    }
-
-    /// Runs a chunk beside the plugin and returns its first result.
-    package func execute(_ source: String, path: String, budget: LuaBudget = .load) throws(LuaError) -> LuaValue {
-        var bytes = LGBytes()
-        try check(
-            withBytes(path) { path in
-                withBytes(source) { lg_execute(interpreter, path, $0, budget.guardBudget, &bytes) }
-            })
-        return LuaValueCodec.value(bytes.buffer) ?? .null
-    }
-
-    /// Fills the script's global `settings`.
-    package func setSettings(_ settings: [String: LuaValue]) throws(LuaError) {
-        try check(withBytes(LuaValueCodec.tableContent(settings)) { lg_set_settings(interpreter, $0) })
-    }
-
-    /// Calls the function at a dotted path of the plugin's table; `.refused` when there is none.
-    package func call(_ function: String, _ arguments: [LuaValue] = [], budget: LuaBudget = .hook)
-        throws(LuaError) -> LuaValue
-    {
-        var bytes = LGBytes()
-        try check(
-            withBytes(function) { path in
-                withBytes(LuaValueCodec.arrayContent(arguments)) {
-                    lg_call(interpreter, path, $0, budget.guardBudget, &bytes)
-                }
-            })
-        return LuaValueCodec.value(bytes.buffer) ?? .null
-    }
-
-    /// Allows `require("yutu.host")`, on which `yutu.test` stands.
-    package func allowTests() throws(LuaError) { try check(lg_allow_tests(interpreter)) }
-
-    // MARK: For tests
-
-    /// From the n-th allocation on, all fail; nil ends it.
-    package func failAllocations(from nth: Int?) { lg_fail_allocations(interpreter, UInt64(nth ?? 0)) }
-
-    /// A field table's content through Lua and back.
-    package func roundTrip(_ content: [UInt8]) throws(LuaError) -> [UInt8] {
-        var bytes = LGBytes()
-        try check(withBytes(content) { lg_round_trip(interpreter, $0, &bytes) })
-        return Array(bytes.buffer)
-    }
-
-    // MARK: Helpers
-
-    func check(_ status: LGStatus) throws(LuaError) {
-        if status != LG_OK { throw LuaError(lg_error(interpreter)) }
-    }
+  func check(_ status: LGStatus) throws(LuaError) {
+    if status != LG_OK { throw LuaError(lg_error(interpreter)) }
+  }
 }
 
 /// What the C side holds: it must not keep the host alive, and finds nothing when the host is gone.
 private final class HostBox {
-    weak var host: (any LuaHost)?
-    init(_ host: any LuaHost) { self.host = host }
+  weak var host: (any LuaHost)?
+  init(_ host: any LuaHost) { self.host = host }
 }
 
 func withBytes<Result>(_ text: String, _ body: (LGBytes) -> Result) -> Result {
-    var text = text
-    return text.withUTF8 { body(LGBytes(bytes: $0.baseAddress, count: $0.count)) }
+  var text = text
+  return text.withUTF8 { body(LGBytes(bytes: $0.baseAddress, count: $0.count)) }
 }
 
 func withBytes<Result>(_ bytes: [UInt8], _ body: (LGBytes) -> Result) -> Result {
-    bytes.withUnsafeBufferPointer { body(LGBytes(bytes: $0.baseAddress, count: $0.count)) }
+  bytes.withUnsafeBufferPointer { body(LGBytes(bytes: $0.baseAddress, count: $0.count)) }
 }
 
 extension LGBytes {
-    package init(_ buffer: UnsafeRawBufferPointer) {
-        self.init(bytes: buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), count: buffer.count)
-    }
+  package init(_ buffer: UnsafeRawBufferPointer) {
+    self.init(bytes: buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), count: buffer.count)
+  }
 
-    package var buffer: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: bytes, count: count) }
+  package var buffer: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: bytes, count: count) }
 }

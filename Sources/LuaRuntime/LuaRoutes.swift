@@ -4,107 +4,115 @@ package import CLuaGuard
 
 /// Answers `bindings:key(…)`, `:topic(…)` and `:headers(…)` from indexes of the host.
 package protocol LuaSelector: AnyObject {
-    /// Adds the ids of the bindings that match. value: a key, or a header table's content. False: malformed.
-    func select(_ kind: LuaSelection.Kind, _ value: UnsafeRawBufferPointer, into selection: LuaSelection) -> Bool
+  /// Adds the ids of the bindings that match. value: a key, or a header table's content.
+  func select(_ kind: LuaSelection.Kind, _ value: UnsafeRawBufferPointer, into selection: LuaSelection)
+    -> LuaSelected
 }
 
+/// Without an index the guard looks at the bindings one by one.
+package enum LuaSelected: Int32 { case selected, malformed, noIndex }
+
 package struct LuaSelection {
-    package enum Kind: Int32 { case key = 1, topic, headers }
-    let interpreter: OpaquePointer
-    package func add(_ id: UInt64) { lg_select_add(interpreter, id) }
+  package enum Kind: Int32 {
+    case key = 1
+    case topic, headers
+  }
+  let interpreter: OpaquePointer
+  package func add(_ id: UInt64) { lg_select_add(interpreter, id) }
 }
 
 /// What `route` said. The buffers are valid until the next call into the same interpreter.
 package enum LuaRouting {
-    /// Unroutable when both are empty.
-    case routed(ids: UnsafeBufferPointer<UInt64>, queues: UnsafeBufferPointer<LGBytes>)
-    case denied(LGBytes)
-    case dropped(LGBytes)
-    case delayed(milliseconds: Int64)
+  /// Unroutable when both are empty.
+  case routed(ids: UnsafeBufferPointer<UInt64>, queues: UnsafeBufferPointer<LGBytes>)
+  case denied(LGBytes)
+  case dropped(LGBytes)
+  case delayed(milliseconds: Int64)
 }
 
 package struct LuaBinding {
-    /// The host's number for it; not 0, and unique in its exchange.
-    package var id: UInt64
-    package var key: [UInt8]
-    package var destination: [UInt8]
-    package var toExchange: Bool
-    /// A field table's content, without its length.
-    package var arguments: [UInt8]
+  /// The host's number for it; not 0, and unique in its exchange.
+  package var id: UInt64
+  package var key: [UInt8]
+  package var destination: [UInt8]
+  package var toExchange: Bool
+  /// A field table's content, without its length.
+  package var arguments: [UInt8]
 
-    package init(id: UInt64, key: [UInt8], destination: [UInt8], toExchange: Bool, arguments: [UInt8]) {
-        self.id = id
-        self.key = key
-        self.destination = destination
-        self.toExchange = toExchange
-        self.arguments = arguments
-    }
+  package init(id: UInt64, key: [UInt8], destination: [UInt8], toExchange: Bool, arguments: [UInt8]) {
+    self.id = id
+    self.key = key
+    self.destination = destination
+    self.toExchange = toExchange
+    self.arguments = arguments
+  }
 }
 
 package final class LuaRoutes {
-    private let interpreter: LuaInterpreter
-    private var routes: OpaquePointer?
-    private weak var selector: (any LuaSelector)?
+  private let interpreter: LuaInterpreter
+  private var routes: OpaquePointer?
+  private weak var selector: (any LuaSelector)?
 
-    /// definition: a field table's content; the script sees it as `bindings.exchange` and gets it in `validate`.
-    /// Without a selector, bindings are searched one by one.
-    package init(_ interpreter: LuaInterpreter, definition: [UInt8], selector: (any LuaSelector)? = nil)
-        throws(LuaError)
-    {
-        self.interpreter = interpreter
-        self.selector = selector
-        let context = selector == nil ? nil : Unmanaged.passUnretained(self).toOpaque()
-        routes = withBytes(definition) { lg_routes_open(interpreter.interpreter, context, $0) }
-        if routes == nil { throw LuaError(lg_error(interpreter.interpreter)) }
-    }
+  /// definition: a field table's content; the script sees it as `bindings.exchange` and gets it in `validate`.
+  /// Without a selector, bindings are searched one by one.
+  package init(_ interpreter: LuaInterpreter, definition: [UInt8], selector: (any LuaSelector)? = nil)
+    throws(LuaError)
+  {
+    self.interpreter = interpreter
+    self.selector = selector
+    let context = selector == nil ? nil : Unmanaged.passUnretained(self).toOpaque()
+    routes = withBytes(definition) { lg_routes_open(interpreter.interpreter, context, $0) }
+    if routes == nil { throw LuaError(lg_error(interpreter.interpreter)) }
+  }
 
-    deinit { lg_routes_close(routes) }
+  deinit { lg_routes_close(routes) }
 
-    /// Throws `.refused` with the script's text when it says deny.
-    package func validate(budget: LuaBudget = .hook) throws(LuaError) {
-        guard let routes else { return }
-        try interpreter.check(lg_routes_validate(routes, budget.guardBudget))
-    }
+  /// Throws `.refused` with the script's text when it says deny.
+  package func validate(budget: LuaBudget = .hook) throws(LuaError) {
+    guard let routes else { return }
+    try interpreter.check(lg_routes_validate(routes, budget.guardBudget))
+  }
 
-    /// Throws `.refused` with the script's text when it says deny; the binding is not added when it throws.
-    package func bind(_ binding: LuaBinding, budget: LuaBudget = .hook) throws(LuaError) {
-        guard let routes else { return }
-        let status = withBytes(binding.key) { key in
-            withBytes(binding.destination) { destination in
-                withBytes(binding.arguments) { arguments in
-                    var raw = LGBinding(
-                        id: binding.id, key: key, destination: destination, arguments: arguments,
-                        to_exchange: binding.toExchange)
-                    return lg_routes_bind(routes, &raw, budget.guardBudget)
-                }
-            }
+  /// Throws `.refused` with the script's text when it says deny; the binding is not added when it throws.
+  package func bind(_ binding: LuaBinding, budget: LuaBudget = .hook) throws(LuaError) {
+    guard let routes else { return }
+    let status = withBytes(binding.key) { key in
+      withBytes(binding.destination) { destination in
+        withBytes(binding.arguments) { arguments in
+          var raw = LGBinding(
+            id: binding.id, key: key, destination: destination, arguments: arguments,
+            to_exchange: binding.toExchange)
+          return lg_routes_bind(routes, &raw, budget.guardBudget)
         }
-        try interpreter.check(status)
+      }
     }
+    try interpreter.check(status)
+  }
 
-    package func unbind(_ id: UInt64) {
-        if let routes { lg_routes_unbind(routes, id) }
-    }
+  package func unbind(_ id: UInt64) {
+    if let routes { lg_routes_unbind(routes, id) }
+  }
 
-    // hot: the message is read in place, and a short script allocates nothing here.
-    package func route(_ message: inout LuaMessage, budget: LuaBudget = .route) throws(LuaError) -> LuaRouting {
-        guard let routes else { throw LuaError(.runtime, "the exchange is gone") }
-        var result = LGRouteResult()
-        let status = lg_routes_route(
-            routes, &message, budget.guardBudget, LuaBudget.hook.guardBudget, &result)
-        if status != LG_OK { throw LuaError(lg_error(interpreter.interpreter)) }
-        switch LGVerdict(rawValue: UInt32(truncatingIfNeeded: result.verdict)) {
-        case LG_DENIED: return .denied(result.text)
-        case LG_DROPPED: return .dropped(result.text)
-        case LG_DELAYED: return .delayed(milliseconds: result.milliseconds)
-        default:
-            return .routed(
-                ids: UnsafeBufferPointer(start: result.ids, count: result.id_count),
-                queues: UnsafeBufferPointer(start: result.queues, count: result.queue_count))
-        }
+  // hot: the message is read in place, and a short script allocates nothing here.
+  package func route(_ message: inout LuaMessage, budget: LuaBudget = .route) throws(LuaError) -> LuaRouting {
+    guard let routes else { throw LuaError(.runtime, "the exchange is gone") }
+    var result = LGRouteResult()
+    let status = lg_routes_route(
+      routes, &message, budget.guardBudget, LuaBudget.hook.guardBudget, &result)
+    if status != LG_OK { throw LuaError(lg_error(interpreter.interpreter)) }
+    switch LGVerdict(rawValue: UInt32(truncatingIfNeeded: result.verdict)) {
+    case LG_DENIED: return .denied(result.text)
+    case LG_DROPPED: return .dropped(result.text)
+    case LG_DELAYED: return .delayed(milliseconds: result.milliseconds)
+    default:
+      return .routed(
+        ids: UnsafeBufferPointer(start: result.ids, count: result.id_count),
+        queues: UnsafeBufferPointer(start: result.queues, count: result.queue_count))
     }
+  }
 
-    func select(_ kind: LuaSelection.Kind, _ value: UnsafeRawBufferPointer, _ into: LuaSelection) -> Bool {
-        selector?.select(kind, value, into: into) ?? false
-    }
+  func select(_ kind: LuaSelection.Kind, _ value: UnsafeRawBufferPointer, _ into: LuaSelection) -> LuaSelected
+  {
+    selector?.select(kind, value, into: into) ?? .noIndex
+  }
 }

@@ -1,9 +1,11 @@
 import ArgumentParser
 import BrokerCore
+import BrokerScripting
 import BrokerServer
 import Dispatch
 import Foundation
 import Logging
+import NIOCore
 
 /// `yutu serve`: wires the broker together, says what it does, and waits for a signal.
 struct Serve: AsyncParsableCommand {
@@ -15,52 +17,102 @@ struct Serve: AsyncParsableCommand {
   @Option(help: "The AMQP port; 0 lets the system choose.")
   var port = 5672
 
+  @Option(help: "Accepted, and said to be unused: this version has no HTTP API.")
+  var httpPort: Int?
+
+  @Option(help: "Where data is kept. This version keeps everything in memory, whatever is said here.")
+  var dataDir: String?
+
   @Option(help: "The folder with the Lua plugins.")
   var plugins = "plugins"
 
-  @Option(help: "trace, debug, info, notice, warning, error or critical.")
+  @Option(help: "How much to log: trace, debug, info, notice, warning, error or critical.")
   var logLevel = "info"
+
+  func validate() throws {
+    guard Logger.Level(rawValue: logLevel) != nil else {
+      let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("--log-level \(logLevel): expected one of \(known)")
+    }
+    guard 0...65_535 ~= port else { throw ValidationError("--port \(port): expected 0 to 65535") }
+  }
 
   func run() async throws {
     signal(SIGPIPE, SIG_IGN)
-    guard let level = Logger.Level(rawValue: logLevel) else {
-      throw ValidationError("--log-level \(logLevel): expected one of \(Logger.Level.allCases.map(\.rawValue))")
+    let signals = Signals([SIGINT, SIGTERM])
+    let level = Logger.Level(rawValue: logLevel) ?? .info
+    let server = try await Server {
+      var logger = Logger(label: "yutu", factory: { StreamLogHandler.standardError(label: $0) })
+      logger.logLevel = level
+      return Broker(logger: logger)
     }
-    let server: Server
+    let loaded = try await load(into: server)
     do {
-      server = try await Server.start(host: host, port: port) {
-        var logger = Logger(label: "yutu", factory: { StreamLogHandler.standardError(label: $0) })
-        logger.logLevel = level
-        return Broker(logger: logger)
-      }
+      let address = try await server.listen(host: host, port: port)
+      announce(port: address?.port ?? port, plugins: loaded)
     } catch {
       Console.complain("yutu: cannot listen on \(host):\(port): \(error)")
       throw ExitCode(1)
     }
-    Console.say("listening amqp \(host):\(server.port)")
-    await Signals.firstOf([SIGINT, SIGTERM])
+    for await _ in signals.stream { break }
     try await server.stop()
+  }
+
+  /// Puts the plugins into force before the first client comes, and watches their folder from then on.
+  private func load(into server: Server) async throws -> [PluginHost.Status] {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: plugins, isDirectory: &isFolder), isFolder.boolValue else {
+      Console.complain("yutu: --plugins \(plugins): no such folder; running without plugins")
+      return []
+    }
+    let options = PluginOptions(folder: plugins)
+    let host = try await server.beside { PluginHost($0, options) }
+    var loader = PluginLoader(options)
+    if let changes = loader.changes() { try await server.withBroker { _ in host.value.apply(changes) } }
+    loader.watch { changes in
+      Task { try await server.withBroker { _ in host.value.apply(changes) } }
+      return true
+    }
+    return try await server.withBroker { _ in host.value.statuses }
+  }
+
+  private func announce(port: Int, plugins loaded: [PluginHost.Status]) {
+    let names = loaded.filter(\.inForce).map(\.name).joined(separator: ", ")
+    Console.say("yutu \(Version.current)")
+    Console.say("listening amqp \(host):\(port)")
+    Console.say("plugins from \(plugins): \(names.isEmpty ? "none" : names)")
+    for plugin in loaded {
+      if let problem = plugin.problem { Console.say("plugin \(plugin.name) is unavailable: \(problem)") }
+    }
+    let kept = dataDir.map { $0 == ":memory:" ? "" : "; \($0) is not used" } ?? ""
+    Console.say("data is in memory: nothing outlives this process\(kept)")
+    if httpPort != nil { Console.say("no HTTP API in this version: --http-port is not used") }
+    Console.say("log in from this machine as guest with password guest: amqp://guest:guest@\(host):\(port)/%2F")
   }
 }
 
-/// Lines for a person: written at once, so that who starts the broker by a pipe sees them.
+/// Lines for a person: written at once, so that who started the broker through a pipe sees them.
 enum Console {
   static func say(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
   static func complain(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 }
 
-/// Signals that ask for a stop in order.
-enum Signals {
-  static func firstOf(_ numbers: [Int32]) async {
+/// Signals that ask for a stop in order. From `init` on they no longer end the process by themselves.
+final class Signals {
+  let stream: AsyncStream<Int32>
+  private let sources: [any DispatchSourceSignal]
+
+  init(_ numbers: [Int32]) {
     let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
-    let sources = numbers.map { number in
+    self.stream = stream
+    sources = numbers.map { number in
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number)
       source.setEventHandler { continuation.yield(number) }
       source.resume()
       return source
     }
-    for await _ in stream { break }
-    for source in sources { source.cancel() }
   }
+
+  deinit { for source in sources { source.cancel() } }
 }

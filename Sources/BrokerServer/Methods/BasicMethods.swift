@@ -167,11 +167,15 @@ extension ClientChannel {
 /// A consumer's way out: its deliveries are written into the connection's outbox.
 private final class Subscription: ConsumerOutlet {
   private unowned let channel: ClientChannel
+  private let number: UInt16
+  private let frameMaximum: Int
   private let outbox: Outbox
   private let tag: [UInt8]
 
   init(tag: ByteString, channel: ClientChannel) {
     self.channel = channel
+    number = channel.number
+    frameMaximum = channel.frameMaximum
     outbox = channel.outbox
     self.tag = [UInt8(truncatingIfNeeded: tag.count)] + tag.bytes
   }
@@ -183,7 +187,7 @@ private final class Subscription: ConsumerOutlet {
   func deliver(_ message: Message, tag deliveryTag: UInt64, redelivered: Bool) {
     let envelope = message.envelope
     outbox.sendContent(
-      BasicDeliver.id, channel: channel.number, message: message, frameMaximum: channel.frameMaximum,
+      BasicDeliver.id, channel: number, message: message, frameMaximum: frameMaximum,
       argumentsCount: tag.count + 9 + envelope.count
     ) { cursor in
       tag.withUnsafeBytes { cursor.put($0) }

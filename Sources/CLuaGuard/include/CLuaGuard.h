@@ -41,6 +41,7 @@ typedef struct {
     uint64_t nanoseconds;
 } LGBudget;
 
+typedef enum { LG_SELECTED = 0, LG_MALFORMED = 1, LG_NO_INDEX = 2 } LGSelected;
 typedef enum { LG_SELECT_KEY = 1, LG_SELECT_TOPIC = 2, LG_SELECT_HEADERS = 3 } LGSelector;
 
 /// What the interpreter asks of its host. Callbacks may not call back into the interpreter, except for
@@ -48,9 +49,9 @@ typedef enum { LG_SELECT_KEY = 1, LG_SELECT_TOPIC = 2, LG_SELECT_HEADERS = 3 } L
 typedef struct {
     void *_Nullable context;
     void (*_Nullable log)(void *_Nullable context, int32_t level, LGBytes text);
-    /// Fills a selection with binding ids; false means the value is malformed.
-    bool (*_Nullable select)(void *_Nullable routes_context, int32_t selector, LGBytes value,
-                             LuaGuard *_Nonnull guard);
+    /// Fills a selection with binding ids and returns an LGSelected; without an index they are searched one by one.
+    int32_t (*_Nullable select)(void *_Nullable routes_context, int32_t selector, LGBytes value,
+                                LuaGuard *_Nonnull guard);
     int64_t (*_Nullable wall_nanoseconds)(void *_Nullable context);
     int64_t (*_Nullable monotonic_nanoseconds)(void *_Nullable context);
 } LGHost;

@@ -1,0 +1,3 @@
+-- expect: runtime
+-- A library that is not there.
+return io.open("/etc/passwd")

@@ -1,0 +1,3 @@
+-- expect: runtime
+-- A finalizer that loops.
+setmetatable({}, {__gc = function() while true do end end})

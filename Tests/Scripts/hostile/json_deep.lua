@@ -1,0 +1,3 @@
+-- expect: runtime
+-- JSON, a hundred thousand deep.
+return json.decode(("["):rep(100000))

@@ -1,0 +1,3 @@
+-- expect: runtime
+-- A reader that never ends its number.
+return load(os.clock)

@@ -1,0 +1,3 @@
+-- expect: instructions|time
+-- A plain endless loop.
+while true do end

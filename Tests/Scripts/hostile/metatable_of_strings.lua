@@ -1,0 +1,3 @@
+-- expect: runtime
+-- The metatable of all strings.
+getmetatable("").__index = nil

@@ -1,0 +1,4 @@
+-- expect: instructions|time
+-- Pcall in pcall, each goes on after the limit.
+local function f() pcall(f) while true do end end
+f()

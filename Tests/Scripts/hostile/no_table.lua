@@ -1,0 +1,3 @@
+-- expect: runtime
+-- A plugin that is a number.
+return 42

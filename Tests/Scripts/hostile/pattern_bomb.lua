@@ -1,0 +1,3 @@
+-- expect: instructions|time
+-- Backtracking.
+return ("a"):rep(50000):find(".-.-.-.-b")

@@ -1,0 +1,3 @@
+-- expect: instructions|time
+-- Backtracking in gmatch.
+for _ in ("a"):rep(20000):gmatch(".-.-.-b") do end

@@ -1,0 +1,4 @@
+-- expect: runtime|memory|instructions|time
+-- Recursion without end.
+local function f() return 1 + f() end
+return f()

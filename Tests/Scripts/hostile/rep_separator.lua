@@ -1,0 +1,3 @@
+-- expect: runtime|memory
+-- The same with a separator.
+return (""):rep(1 << 40, ",")

@@ -1,0 +1,3 @@
+-- expect: runtime
+-- A module from elsewhere.
+return require("../../etc/passwd")

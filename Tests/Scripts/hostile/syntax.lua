@@ -1,0 +1,3 @@
+-- expect: syntax
+-- No Lua at all.
+local x = = 1

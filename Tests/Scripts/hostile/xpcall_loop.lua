@@ -1,0 +1,4 @@
+-- expect: instructions|time
+-- A message handler that loops.
+local function loop() while true do end end
+while true do xpcall(loop, loop) end
