@@ -51,7 +51,7 @@ package struct FieldReader: FieldVisitor {
   package mutating func shortString() throws(ProtocolError) -> ByteString {
     let bytes = try take(Int(try octet()), for: "shortstr")
     guard String(validating: bytes, as: UTF8.self) != nil else {
-      throw ProtocolError(.frameError, "Malformed UTF-8 in shortstr")
+      throw .malformedText
     }
     return ByteString(bytes)
   }
@@ -140,6 +140,7 @@ package struct FieldReader: FieldVisitor {
 }
 
 extension ProtocolError {
+  package static let malformedText = ProtocolError(.frameError, "Malformed UTF-8 in shortstr")
   fileprivate static var tooDeep: ProtocolError {
     ProtocolError(.frameError, "a table nested deeper than \(WireLimits.tableDepth)")
   }

@@ -50,6 +50,8 @@ extension Method {
     do throws(ProtocolError) {
       try visit(&reader)
       try reader.expectEnd()
+    } catch .malformedText {
+      throw .malformedText
     } catch {
       throw ProtocolError(error.code, "cannot decode \(Self.self): \(error.text)")
     }

@@ -41,6 +41,13 @@ struct QueueArgument: Sendable {
     },
   ]
 
+  /// What RabbitMQ takes for quorum queues and streams only.
+  static let notForClassic: Set<ByteString> = [
+    "x-delivery-limit", "x-max-age", "x-stream-max-segment-size-bytes", "x-stream-filter-size-bytes",
+    "x-initial-cluster-size", "x-quorum-initial-group-size", "x-max-in-memory-length",
+    "x-max-in-memory-bytes", "x-dead-letter-strategy",
+  ]
+
   private static func integerProblem(_ value: FieldValue, _ range: (Int64) -> String?) -> String? {
     guard let number = value.integer else { return notAnInteger(value) }
     return range(number)
@@ -83,6 +90,11 @@ extension Queue {
       }
       throw ProtocolError(
         .preconditionFailed, "invalid arg '\(argument.name)' for \(described): \(problem)")
+    }
+    guard (arguments["x-queue-type"] ?? "classic") == "classic" else { return }
+    for (name, _) in arguments.fields where QueueArgument.notForClassic.contains(name) {
+      throw ProtocolError(
+        .preconditionFailed, "invalid arg '\(name)' for \(described) of queue type rabbit_classic_queue")
     }
   }
 }

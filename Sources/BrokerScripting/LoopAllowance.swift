@@ -1,11 +1,11 @@
-/// How much of the core loop's time a plugin may take: beyond 100 ms within a second its hooks fail at once, for
-/// a second first, then for twice as long, up to a minute. Knows no Lua.
+/// How much of the core loop's time a plugin may take: beyond 100 ms within a second its hooks fail at once,
+/// for a second first, then for twice as long, up to a minute. Knows no Lua.
 ///
 ///     open ── 100 ms spent within a second ──> shut for 1 s, 2 s, 4 s, … 60 s ──> open
 ///          <── a minute without being shut: back to 1 s ──
 ///
-/// Short calls do not count: they never look at the clock (LuaInterpreter.lastCallNanoseconds), and a busy exchange
-/// with a fast script is no waste.
+/// Short calls do not count: they never look at the clock (LuaInterpreter.lastCallNanoseconds), and a busy
+/// exchange with a fast script is no waste.
 
 package struct LoopAllowance {
   static let second: UInt64 = 1_000_000_000

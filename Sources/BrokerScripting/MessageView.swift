@@ -1,4 +1,5 @@
-/// A message as scripts see it: the core's octets in place. Nothing is copied, and nothing is read until a script asks.
+/// A message as scripts see it: the core's octets in place. Nothing is copied, and nothing is read until a
+/// script asks.
 
 package import BrokerCore
 internal import LuaRuntime

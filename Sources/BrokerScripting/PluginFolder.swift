@@ -1,4 +1,5 @@
-/// The folder of plugins: which files there are, and whether any changed. Knows no Lua but the word `require`.
+/// The folder of plugins: which files there are, and whether any changed. Knows no Lua but the word
+/// `require`.
 ///
 ///     plugins/<folder>/<name>.lua          a plugin, <name>_test.lua beside it its tests
 ///     plugins/<folder>/<name>/init.lua     the same, with modules of its own beside it

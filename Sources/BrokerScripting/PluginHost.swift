@@ -1,4 +1,5 @@
-/// The plugins in force, on the core loop: puts changes into the broker's seams. Knows no folder and no thread.
+/// The plugins in force, on the core loop: puts changes into the broker's seams. Knows no folder and no
+/// thread.
 
 internal import AMQPWire
 package import BrokerCore

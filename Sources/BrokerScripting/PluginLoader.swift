@@ -16,8 +16,8 @@ package struct PluginOptions: Sendable {
 
 /// What is to change, in one step.
 ///
-/// @unchecked Sendable: interpreters belong to one thread at a time. The loader makes them, keeps no reference, and
-/// `take` hands them over once; it traps when it is called twice.
+/// @unchecked Sendable: interpreters belong to one thread at a time. The loader makes them, keeps no
+/// reference, and `take` hands them over once; it traps when it is called twice.
 package final class PluginChanges: @unchecked Sendable {
   private var loaded: [Plugin]?
   package let removed: [String]

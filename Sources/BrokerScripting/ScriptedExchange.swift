@@ -173,7 +173,8 @@ private final class Octets {
 }
 
 extension Binding {
-  /// The binding's address. ScriptedExchange's `indexes` hold the binding for as long as a script knows the id.
+  /// The binding's address. ScriptedExchange's `indexes` hold the binding for as long as a script knows the
+  /// id.
   fileprivate var scriptID: UInt64 { UInt64(UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())) }
 
   fileprivate static func from(scriptID: UInt64) -> Binding {
@@ -186,7 +187,8 @@ extension Binding {
   fileprivate var leadsToExchange: Bool { if case .exchange = destination { true } else { false } }
 }
 
-/// The native indexes behind `bindings:key()` and `bindings:topic()`: each is made when it is first asked for.
+/// The native indexes behind `bindings:key()` and `bindings:topic()`: each is made when it is first asked
+/// for.
 final class BindingIndexes: LuaSelector {
   private var bindings: [ObjectIdentifier: Binding] = [:]
   private var byKey: OctetMap<ContiguousArray<Binding>>?

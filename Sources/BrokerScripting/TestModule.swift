@@ -1,8 +1,8 @@
-/// `require("yutu.test")`: what a plugin's tests stand on. It runs in the plugin's own interpreter, against the same
-/// bindings and the same `route` that the broker calls.
+/// `require("yutu.test")`: what a plugin's tests stand on. It runs in the plugin's own interpreter, against
+/// the same bindings and the same `route` that the broker calls.
 
 let testModule = """
-  --- Tests of a plugin: t.test(name, f), t.equal(got, expected), t.exchange(name, {bindings = …, arguments = …}).
+  --- Tests of a plugin: t.test(name, f), t.equal(got, expected), t.exchange(name, {bindings = …}).
   local host = require("yutu.host")
   local t = {}
   local failed = {}

@@ -72,7 +72,7 @@ struct Publishing {
   private static func expectText(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
     if octets.allSatisfy({ $0 < 0x80 }) { return }
     guard String(validating: octets, as: UTF8.self) != nil else {
-      throw ProtocolError(.frameError, "Malformed UTF-8 in shortstr")
+      throw .malformedText
     }
   }
 }

@@ -1,4 +1,5 @@
-// AMQP 0-9-1 field tables to Lua tables and back, with RabbitMQ's types. Bytes are checked; nothing is trusted.
+// AMQP 0-9-1 field tables to Lua tables and back, with RabbitMQ's types. Bytes are checked; nothing is
+// trusted.
 //
 //   table content:  ( key-length(1) key  type(1) value )*        array content:  ( type(1) value )*
 //   t bool  b B i8 u8  s u i16 u16  I i i32 u32  l L i64 u64  f d float  D decimal  S longstr  x bytes
@@ -103,7 +104,8 @@ static void push_value(Reader *r, int depth) {
     }
     case 'V': lua_pushlightuserdata(L, (void *)&lg_null); break;
     default:
-        luaL_error(L, "unknown field type %d at byte %I", (int)r->at[-1], (lua_Integer)(r->at - r->begin - 1));
+        luaL_error(L, "unknown field type %d at byte %I", (int)r->at[-1],
+                   (lua_Integer)(r->at - r->begin - 1));
     }
 }
 
@@ -263,7 +265,9 @@ static void write_value(Writer *w, int index, int depth) {
     }
     case LUA_TNIL: put_byte(w, 'V'); break;
     case LUA_TLIGHTUSERDATA:
-        if (!w->functions && lua_touserdata(L, index) != (void *)&lg_null) luaL_error(L, "a field may not hold userdata");
+        if (!w->functions && lua_touserdata(L, index) != (void *)&lg_null) {
+            luaL_error(L, "a field may not hold userdata");
+        }
         put_byte(w, 'V');
         break;
     case LUA_TFUNCTION:

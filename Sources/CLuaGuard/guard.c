@@ -1,8 +1,8 @@
 // The interpreter's life, memory, budget and protected calls. Knows no message and no binding.
 //
-// Lua's count hook looks at the budget each LG_TICK instructions. What it cannot see is bounded elsewhere: library
-// functions charge for what they do (lg_spend), big blocks shorten the tick, and pcall and its relatives raise
-// again once a limit was hit.
+// Lua's count hook looks at the budget each LG_TICK instructions. What it cannot see is bounded elsewhere:
+// library functions charge for what they do (lg_spend), big blocks shorten the tick, and pcall and its
+// relatives raise again once a limit was hit.
 
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -120,7 +120,8 @@ static void raise_limit(lua_State *L, int level) {
         lua_pushfstring(L, "limit of %I instructions reached", (lua_Integer)guard->budget.instructions);
         break;
     case LG_TIME:
-        lua_pushfstring(L, "time limit of %I microseconds reached", (lua_Integer)guard->budget.nanoseconds / 1000);
+        lua_pushfstring(L, "time limit of %I microseconds reached",
+                        (lua_Integer)guard->budget.nanoseconds / 1000);
         break;
     default:
         lua_pushfstring(L, "memory limit of %I bytes reached", (lua_Integer)guard->limits.memory_bytes);
@@ -245,8 +246,8 @@ int lg_end(LuaGuard *guard, int status) {
         size_t count = 0;
         const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &count) : NULL;
         if (kind == LG_MEMORY) {
-            snprintf(guard->error.message, sizeof guard->error.message, "memory limit of %zu bytes reached (%s)",
-                     guard->limits.memory_bytes, text ? text : "");
+            snprintf(guard->error.message, sizeof guard->error.message,
+                     "memory limit of %zu bytes reached (%s)", guard->limits.memory_bytes, text ? text : "");
         } else if (text) {
             copy_text(guard->error.message, sizeof guard->error.message, text, count);
         } else {
@@ -395,21 +396,27 @@ static int function_ref(lua_State *L, int table, const char *name) {
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-static int evaluate_body(lua_State *L) {
-    LuaGuard *guard = lg_of(L);
-    Source *source = lua_touserdata(L, 1);
+// Leaves the chunk's name and its first result on the stack.
+static void run_source(lua_State *L, const Source *source) {
     lua_pushliteral(L, "@");
     lua_pushlstring(L, (const char *)source->path.bytes, source->path.count);
     lua_concat(L, 2);
     lg_spend(L, source->text.count);
-    int status = luaL_loadbufferx(L, (const char *)source->text.bytes, source->text.count, lua_tostring(L, -1), "t");
+    const char *text = (const char *)source->text.bytes;
+    int status = luaL_loadbufferx(L, text ? text : "", source->text.count, lua_tostring(L, -1), "t");
     if (status != LUA_OK) {
-        if (status == LUA_ERRSYNTAX) guard->failure = LG_SYNTAX;
+        if (status == LUA_ERRSYNTAX) lg_of(L)->failure = LG_SYNTAX;
         if (status == LUA_ERRMEM) lg_trip(L, LG_MEMORY);
-        return lua_error(L);
+        lua_error(L);
     }
     lua_call(L, 0, 1);
-    if (!lua_istable(L, -1)) return luaL_error(L, "%s: a plugin returns a table", lua_tostring(L, 2));
+}
+
+static int evaluate_body(lua_State *L) {
+    LuaGuard *guard = lg_of(L);
+    Source *source = lua_touserdata(L, 1);
+    run_source(L, source);
+    if (!lua_istable(L, -1)) return luaL_error(L, "%s: a plugin returns a table", lua_tostring(L, 2) + 1);
     int table = lua_gettop(L);
     lua_pushvalue(L, table);
     guard->plugin = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -523,16 +530,7 @@ LGStatus lg_round_trip(LuaGuard *guard, LGBytes table, LGBytes *result) {
 static int execute_body(lua_State *L) {
     LuaGuard *guard = lg_of(L);
     Source *source = lua_touserdata(L, 1);
-    lua_pushliteral(L, "@");
-    lua_pushlstring(L, (const char *)source->path.bytes, source->path.count);
-    lua_concat(L, 2);
-    int status = luaL_loadbufferx(L, (const char *)source->text.bytes, source->text.count, lua_tostring(L, -1), "t");
-    if (status != LUA_OK) {
-        if (status == LUA_ERRSYNTAX) guard->failure = LG_SYNTAX;
-        if (status == LUA_ERRMEM) lg_trip(L, LG_MEMORY);
-        return lua_error(L);
-    }
-    lua_call(L, 0, 1);
+    run_source(L, source);
     guard->out.count = 0;
     lg_encode(L, lua_gettop(L), &guard->out, true);
     return 0;

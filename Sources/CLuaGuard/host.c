@@ -1,4 +1,5 @@
-// What the host gives every script: verdicts, log, hash, time, null, settings. Knows no message and no binding.
+// What the host gives every script: verdicts, log, hash, time, null, settings. Knows no message and no
+// binding.
 
 #define _GNU_SOURCE
 #include <time.h>
@@ -102,7 +103,8 @@ static int write_log(lua_State *L, int level, int first) {
     size_t size;
     const char *text = lua_tolstring(L, -1, &size);
     if (guard->host.log) {
-        guard->host.log(guard->host.context, level, lg_bytes(text, size < LG_LOG_BYTES ? size : LG_LOG_BYTES));
+        if (size > LG_LOG_BYTES) size = LG_LOG_BYTES;
+        guard->host.log(guard->host.context, level, lg_bytes(text, size));
     }
     lg_spend(L, 50);
     return 0;
@@ -172,7 +174,8 @@ static int hash_xxhash(lua_State *L) {
     size_t count;
     const char *text = luaL_checklstring(L, 1, &count);
     lg_spend_bytes(L, count);
-    lua_pushinteger(L, (lua_Integer)lg_xxh64((const uint8_t *)text, count, (uint64_t)luaL_optinteger(L, 2, 0)));
+    uint64_t seed = (uint64_t)luaL_optinteger(L, 2, 0);
+    lua_pushinteger(L, (lua_Integer)lg_xxh64((const uint8_t *)text, count, seed));
     return 1;
 }
 

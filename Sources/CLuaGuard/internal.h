@@ -17,7 +17,7 @@ enum { SLOT_HANDLER = 1, SLOT_MESSAGE = 2, SLOT_ROUTE = 3, SLOTS = 3 };
 enum {
     LG_TICK = 1000,              // instructions between two looks at the budget: 1.5% of a busy loop's time
     LG_TICK_BIG_TABLES = 100,    // … while a table or stack of 1 MiB lives: `next` may scan all of it at once
-    LG_TICK_BIG_STRINGS = 20,    // … while a string of 256 KiB lives: `a == b` reads all of it in one instruction
+    LG_TICK_BIG_STRINGS = 20,    // … while a string of 256 KiB lives: `a == b` reads all of it at once
     LG_TICK_HUGE_STRINGS = 4,    // … while a string of 4 MiB lives
     LG_BIG_TABLE = 1 << 20,
     LG_BIG_STRING = 256 << 10,
@@ -74,7 +74,8 @@ struct LuaGuard {
 
     // Registry references.
     int plugin, validate, bind, prepare, route, sources, loaded, settings, message_ref;
-    int key_verdict, key_reason, key_name, key_milliseconds;  // strings, so that reading a verdict allocates nothing
+    // Strings, so that reading a verdict allocates nothing.
+    int key_verdict, key_reason, key_name, key_milliseconds;
 
     // The message and the routing under way.
     const LGMessage *message;
@@ -173,7 +174,8 @@ void lg_encode_table(lua_State *L, int index, Buffer *out, bool functions);  // 
 
 // host.c
 uint64_t lg_xxh64(const uint8_t *bytes, size_t count, uint64_t seed);
-// "deny", … when the value at index is a verdict, else null; and its fields. They never raise and never allocate.
+// "deny", … when the value at index is a verdict, else null; and its fields. They never raise and never
+// allocate.
 const char *lg_verdict(lua_State *L, int index);
 LGBytes lg_verdict_text(lua_State *L, int index, int key);
 
@@ -182,7 +184,30 @@ void lg_message_begin(LuaGuard *guard, const LGMessage *message);
 void lg_message_end(LuaGuard *guard);
 LGBytes lg_message_headers(lua_State *L);
 
-// routes.c
+// routes.c: the userdata, and what their methods share with routing.c and test_host.c
+extern const char lg_routes_metatable, lg_binding_metatable;
+uint32_t lg_tag_at(lua_State *L, int index);  // of a userdata of ours, or 0
+LGRoutes *lg_check_routes(lua_State *L);      // the bindings at 1
+LGBytes lg_check_text(lua_State *L, int index);
+int lg_push_binding(lua_State *L, LGRoutes *routes, uint64_t id);  // and what was kept with it
+
+// select.c
+bool lg_topic_matches(LGBytes pattern, LGBytes key);
+bool lg_headers_match(LGBytes arguments, LGBytes headers);
+
+// routing.c
+typedef struct {
+    LGRoutes *routes;
+    LGBytes definition;
+} Opening;
+typedef struct {
+    LGRoutes *routes;
+    const LGBinding *binding;
+} NewBinding;
+LGRoutes *lg_new_routes(LuaGuard *guard, void *context);
+int lg_open_routes_body(lua_State *L);  // takes an Opening
+int lg_bind_body(lua_State *L);         // takes a NewBinding; raises LG_REFUSED when `bind` says deny
+void lg_prepare(lua_State *L, LGRoutes *routes);
 int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRouteResult *result,
                const char **problem);
 

@@ -24,7 +24,8 @@ static int hex_4(Parser *p) {
     if (p->end - p->at < 4) fail(p, "short \\u escape");
     for (int i = 0; i < 4; i++) {
         char c = *p->at++;
-        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        int letter = c | 32, digit = c >= '0' && c <= '9' ? c - '0' : -1;
+        if (letter >= 'a' && letter <= 'f') digit = letter - 'a' + 10;
         if (digit < 0) fail(p, "bad \\u escape");
         value = value << 4 | digit;
     }
@@ -101,7 +102,7 @@ static void parse_number(Parser *p) {
     if (digits && *p->at == '0' && p->at + 1 < p->end && p->at[1] >= '0' && p->at[1] <= '9') {
         fail(p, "leading zero");
     }
-    while (p->at < p->end && (strchr("+-.eE", *p->at) ? *p->at != 0 : *p->at >= '0' && *p->at <= '9')) p->at++;
+    while (p->at < p->end && *p->at && strchr("0123456789+-.eE", *p->at)) p->at++;
     size_t count = (size_t)(p->at - start);
     if (!digits || count >= sizeof number) fail(p, "not a number");
     memcpy(number, start, count);
@@ -259,7 +260,10 @@ static void emit_value(lua_State *L, int index, int depth) {
     lg_spend(L, 4);
     switch (lua_type(L, index)) {
     case LUA_TNIL: emit(L, "null", 4); break;
-    case LUA_TBOOLEAN: emit(L, lua_toboolean(L, index) ? "true" : "false", lua_toboolean(L, index) ? 4 : 5); break;
+    case LUA_TBOOLEAN:
+        if (lua_toboolean(L, index)) emit(L, "true", 4);
+        else emit(L, "false", 5);
+        break;
     case LUA_TSTRING: emit_string(L, index); break;
     case LUA_TTABLE: emit_table(L, index, depth); break;
     case LUA_TNUMBER:

@@ -38,7 +38,8 @@ static bool read_properties(LuaGuard *guard) {
     rest.count -= 2;
     if (flags & 3) return false;
     for (int i = 0; i < PROPERTIES; i++) {
-        if (flags & 0x8000u >> i && !take_property(&rest, (enum Property)i, &guard->property[i])) return false;
+        if (!(flags & 0x8000u >> i)) continue;
+        if (!take_property(&rest, (enum Property)i, &guard->property[i])) return false;
     }
     return true;
 }

@@ -1,5 +1,6 @@
-// Lua patterns under a step budget: find, match, gmatch, gsub. The language is that of Lua 5.4's manual, 6.4.1, and
-// so are the error texts; each step of the matcher is paid for, because the count hook does not see C.
+// Lua patterns under a step budget: find, match, gmatch, gsub. The language is that of Lua 5.4's manual,
+// 6.4.1, and so are the error texts; each step of the matcher is paid for, because the count hook does not
+// see C.
 
 #include <ctype.h>
 
@@ -266,7 +267,8 @@ static int push_captures(Matcher *m, const char *s, const char *end) {
     return count;
 }
 
-// A start position as Lua counts it: from 1, or from the end when negative; beyond the end is count + 1 at least.
+// A start position as Lua counts it: from 1, or from the end when negative; beyond the end is count + 1 at
+// least.
 static size_t start_offset(lua_Integer at, size_t count) {
     if (at > 0) return (size_t)at - 1;
     if (at == 0 || at < -(lua_Integer)count) return 0;
@@ -436,9 +438,8 @@ int lg_gsub(lua_State *L) {
     int type = lua_type(L, 3);
     lua_Integer most = luaL_optinteger(L, 4, (lua_Integer)count + 1), done = 0;
     bool anchored = pattern_count > 0 && *pattern == '^', changed = false;
-    luaL_argexpected(L,
-                     type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE, 3,
-                     "string/function/table");
+    bool usable = type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE;
+    luaL_argexpected(L, usable, 3, "string/function/table");
     if (type == LUA_TNUMBER) lua_tostring(L, 3);
     Matcher m;
     luaL_Buffer out;

@@ -1,7 +1,7 @@
 // The base library and coroutines, as far as a script may have them. Knows no broker word.
 //
-// Left out: dofile, loadfile, collectgarbage, warn, coroutine.close (5.4.4 overflows the C stack when calls of it
-// nest), string.dump, io, debug, package, and os beyond time, date and clock.
+// Left out: dofile, loadfile, collectgarbage, warn, coroutine.close (5.4.4 overflows the C stack when calls
+// of it nest), string.dump, io, debug, package, and os beyond time, date and clock.
 
 #include "internal.h"
 
@@ -82,7 +82,7 @@ static int guarded_require(lua_State *L) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, guard->sources);
     lua_pushvalue(L, 1);
     if (lua_rawget(L, -2) != LUA_TTABLE) {
-        return luaL_error(L, "module '%s' not found (modules stand in the plugin's folder and in _lib)", name);
+        return luaL_error(L, "module '%s' not found (looked in the plugin's folder and in _lib)", name);
     }
     int source = lua_gettop(L);
     lua_pushliteral(L, "@");

@@ -1,10 +1,7 @@
-// The plain way to select bindings, one by one, for a host that has no index of its own (tests, small exchanges).
-// Patterns are those of topic and headers exchanges.
+// The plain way to select bindings, one by one, for a host that has no index of its own (tests, small
+// exchanges). Patterns are those of topic and headers exchanges.
 
 #include "internal.h"
-
-bool lg_topic_matches(LGBytes pattern, LGBytes key);
-bool lg_headers_match(LGBytes arguments, LGBytes headers);
 
 // ---- Topic: words between dots; * is one word, # any number
 
@@ -29,6 +26,10 @@ static void next_word(Words *w) {
     else w->at++;
 }
 
+static bool same_bytes(LGBytes a, LGBytes b) {
+    return a.count == b.count && (a.count == 0 || memcmp(a.bytes, b.bytes, a.count) == 0);
+}
+
 // Greedy with one way back, to after the last '#': product of both lengths at worst.
 bool lg_topic_matches(LGBytes pattern, LGBytes key) {
     Words p = words(pattern), k = words(key), hash_pattern = {0}, hash_key = {0};
@@ -44,8 +45,8 @@ bool lg_topic_matches(LGBytes pattern, LGBytes key) {
         }
         if (!p.over && !k.over) {
             LGBytes have = word(&k);
-            if ((want.count == 1 && *want.bytes == '*') ||
-                (want.count == have.count && (want.count == 0 || memcmp(want.bytes, have.bytes, want.count) == 0))) {
+            bool star = want.count == 1 && *want.bytes == '*';
+            if (star || same_bytes(want, have)) {
                 next_word(&p);
                 next_word(&k);
                 continue;

@@ -4,8 +4,8 @@
 
 #include "internal.h"
 
-// Reads and writes pass through metamethods as in Lua's library; `__len` may say anything, so every loop is paid
-// for before it begins.
+// Reads and writes pass through metamethods as in Lua's library; `__len` may say anything, so every loop is
+// paid for before it begins.
 static lua_Integer length(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     return luaL_len(L, 1);
@@ -128,7 +128,9 @@ static int table_unpack(lua_State *L) {
 // Upvalue: Lua's own sort. It asks for the length itself, and `__len` may answer otherwise then: refused.
 static int table_sort(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
-    if (luaL_getmetafield(L, 1, "__len") != LUA_TNIL) return luaL_error(L, "sort takes a table without __len");
+    if (luaL_getmetafield(L, 1, "__len") != LUA_TNIL) {
+        return luaL_error(L, "sort takes a table without __len");
+    }
     uint64_t count = lua_rawlen(L, 1), steps = count;
     for (uint64_t n = count; n > 1; n /= 2) steps += count;
     lg_spend(L, steps);
@@ -137,8 +139,8 @@ static int table_sort(lua_State *L) {
 
 void lg_open_tables(lua_State *L) {
     static const luaL_Reg own[] = {
-        {"insert", table_insert}, {"remove", table_remove}, {"move", table_move},     {"concat", table_concat},
-        {"pack", table_pack},     {"unpack", table_unpack}, {NULL, NULL},
+        {"insert", table_insert}, {"remove", table_remove}, {"move", table_move},
+        {"concat", table_concat}, {"pack", table_pack}, {"unpack", table_unpack}, {NULL, NULL},
     };
     luaL_requiref(L, LUA_TABLIBNAME, luaopen_table, 1);
     luaL_setfuncs(L, own, 0);

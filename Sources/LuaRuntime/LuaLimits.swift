@@ -21,7 +21,8 @@ package struct LuaLimits: Sendable, Equatable {
   }
 }
 
-/// The allowance of one call. Time is CPU time of the calling thread, so that a preempted broker blames nobody.
+/// The allowance of one call. Time is CPU time of the calling thread, so that a preempted broker blames
+/// nobody.
 package struct LuaBudget: Sendable, Equatable {
   package var instructions: UInt64
   package var nanoseconds: UInt64

@@ -53,8 +53,8 @@ package final class LuaRoutes {
   private var routes: OpaquePointer?
   private weak var selector: (any LuaSelector)?
 
-  /// definition: a field table's content; the script sees it as `bindings.exchange` and gets it in `validate`.
-  /// Without a selector, bindings are searched one by one.
+  /// definition: a field table's content; the script sees it as `bindings.exchange` and gets it in
+  /// `validate`. Without a selector, bindings are searched one by one.
   package init(_ interpreter: LuaInterpreter, definition: [UInt8], selector: (any LuaSelector)? = nil)
     throws(LuaError)
   {

@@ -4,161 +4,172 @@ import LuaRuntime
 import Testing
 
 @Suite struct `The message` {
-    @Test func `shows its fields and properties`() throws {
-        // content_type, delivery_mode, priority, correlation_id, timestamp, type
-        let letter = Letter(
-            headers: ["n": .integer(7)], body: "hello", flags: 0x8000 | 0x1000 | 0x0800 | 0x0400 | 0x0040 | 0x0020,
-            properties: [])
-        // content_type stands before the headers on the wire, so this one is put together by hand.
-        let headers = LuaValueCodec.tableContent(letter.headers)
-        var block: [UInt8] = [0xBC, 0x60, 4] + Array("text".utf8) + [0, 0, 0, UInt8(headers.count)] + headers
-        block += [2, 9, 2] + Array("c1".utf8) + [0, 0, 0, 0, 0, 0, 1, 0, 1, 0x74]
-        let fixture = try Fixture(
-            route: """
-                assert(message.content_type == "text" and message.headers.n == 7 and message.headers == message.headers)
-                assert(message.delivery_mode == 2 and message.priority == 9 and message.correlation_id == "c1")
-                assert(message.timestamp == 256 and message.type == "t" and message.app_id == nil)
-                assert(message.body == "hello" and message.size == 5 and message.routing_key == "orders.eu")
-                assert(message.exchange == "" and message.vhost == nil and message.queue == nil)
-                assert(message.redelivered == false and message.delayed == nil)
-                """)
-        try letter.withMessage { message in
-            try block.withUnsafeBytes { block in
-                message.properties = LuaBytes(block)
-                _ = try fixture.routes.route(&message)
-            }
-        }
+  @Test func `shows its fields and properties`() throws {
+    // content_type, delivery_mode, priority, correlation_id, timestamp, type
+    let letter = Letter(
+      headers: ["n": .integer(7)], body: "hello", flags: 0x8000 | 0x1000 | 0x0800 | 0x0400 | 0x0040 | 0x0020,
+      properties: [])
+    // content_type stands before the headers on the wire, so this one is put together by hand.
+    let headers = LuaValueCodec.tableContent(letter.headers)
+    var block: [UInt8] = [0xBC, 0x60, 4] + Array("text".utf8) + [0, 0, 0, UInt8(headers.count)] + headers
+    block += [2, 9, 2] + Array("c1".utf8) + [0, 0, 0, 0, 0, 0, 1, 0, 1, 0x74]
+    let fixture = try Fixture(
+      route: """
+        assert(message.content_type == "text" and message.headers.n == 7 and message.headers == message.headers)
+        assert(message.delivery_mode == 2 and message.priority == 9 and message.correlation_id == "c1")
+        assert(message.timestamp == 256 and message.type == "t" and message.app_id == nil)
+        assert(message.body == "hello" and message.size == 5 and message.routing_key == "orders.eu")
+        assert(message.exchange == "" and message.vhost == nil and message.queue == nil)
+        assert(message.redelivered == false and message.delayed == nil)
+        """)
+    try letter.withMessage { message in
+      try block.withUnsafeBytes { block in
+        message.properties = LuaBytes(block)
+        _ = try fixture.routes.route(&message)
+      }
     }
+  }
 
-    @Test func `says so when it is used after its call`() throws {
-        let fixture = try Fixture(route: "kept = message")
-        _ = try fixture.route()
-        let error = failure { _ = try fixture.lua.execute("return kept.body", path: "later.lua") }
-        #expect(error?.message.contains("valid during the call") == true)
-    }
+  @Test func `says so when it is used after its call`() throws {
+    let fixture = try Fixture(route: "kept = message")
+    _ = try fixture.route()
+    let error = failure { _ = try fixture.lua.execute("return kept.body", path: "later.lua") }
+    #expect(error?.message.contains("valid during the call") == true)
+  }
 
-    @Test func `with malformed properties is an error where they are touched`() throws {
-        let fixture = try Fixture(route: "return message.headers and nil")
-        for block in [[0x20], [0x20, 0], [0x20, 0, 0, 0, 0, 9], [0x80, 0, 5, 0x61], [0, 1]] as [[UInt8]] {
-            block.withUnsafeBytes { bytes in
-                Letter().withMessage { message in
-                    message.properties = LuaBytes(bytes)
-                    #expect(failure { _ = try fixture.routes.route(&message) }?.kind == .runtime)
-                }
-            }
+  @Test func `with malformed properties is an error where they are touched`() throws {
+    let fixture = try Fixture(route: "return message.headers and nil")
+    for block in [[0x20], [0x20, 0], [0x20, 0, 0, 0, 0, 9], [0x80, 0, 5, 0x61], [0, 1]] as [[UInt8]] {
+      block.withUnsafeBytes { bytes in
+        Letter().withMessage { message in
+          message.properties = LuaBytes(bytes)
+          #expect(failure { _ = try fixture.routes.route(&message) }?.kind == .runtime)
         }
+      }
     }
+  }
 }
 
 @Suite struct `Route` {
-    @Test(arguments: [
-        ("return nil", []), ("", []), ("return null", []), ("return {}", []),
-        ("return bindings:key('a')", ["a"]), ("return bindings:all()", ["a", "a.*", "b"]),
-        ("return bindings:topic('a.x')", ["a.*"]), ("return queue('direct')", ["@direct"]),
-        ("return { bindings:key('a'), bindings:key('b'), queue('q') }", ["a", "b", "@q"]),
-        ("return bindings:key('a')[1]", ["a"]), ("return bindings:key('none')", []),
-        ("for b in bindings:all():each() do if b.key == 'b' then return b end end", ["b"]),
-        ("local to = {} for b, kept in bindings:each() do if kept == b.key .. '!' then to[#to + 1] = b end end return to",
-            ["a", "a.*", "b"]),
-        ("assert(#bindings == 3 and #bindings:all() == 3 and bindings.exchange.name == 'x') return deny('no')",
-            ["denied: no"]),
-        ("return drop('spam')", ["dropped: spam"]), ("return delay(250)", ["delayed: 250"]),
-        ("assert(index == 3)", []),
-        ("for b in bindings:each() do assert(b.destination == 'q-' .. b.key and b.arguments.x == nil) end", []),
+  @Test(
+    arguments: [
+      ("return nil", []), ("", []), ("return null", []), ("return {}", []),
+      ("return bindings:key('a')", ["a"]), ("return bindings:all()", ["a", "a.*", "b"]),
+      ("return bindings:topic('a.x')", ["a.*"]), ("return queue('direct')", ["@direct"]),
+      ("return { bindings:key('a'), bindings:key('b'), queue('q') }", ["a", "b", "@q"]),
+      ("return bindings:key('a')[1]", ["a"]), ("return bindings:key('none')", []),
+      ("for b in bindings:all():each() do if b.key == 'b' then return b end end", ["b"]),
+      (
+        "local to = {} for b, kept in bindings:each() do if kept == b.key .. '!' then to[#to + 1] = b end end return to",
+        ["a", "a.*", "b"]
+      ),
+      (
+        "assert(#bindings == 3 and #bindings:all() == 3 and bindings.exchange.name == 'x') return deny('no')",
+        ["denied: no"]
+      ),
+      ("return drop('spam')", ["dropped: spam"]), ("return delay(250)", ["delayed: 250"]),
+      ("assert(index == 3)", []),
+      ("for b in bindings:each() do assert(b.destination == 'q-' .. b.key and b.arguments.x == nil) end", []),
     ] as [(String, [String])])
-    func `goes where the script says`(_ route: String, _ expected: [String]) throws {
-        let fixture = try Fixture(
-            route: route,
-            more: "bind = function(b) return b.key .. '!' end, prepare = function(bindings) return #bindings end,",
-            keys: ["a", "b", "a.*"])
-        #expect(try fixture.route() == expected)
-    }
+  func `goes where the script says`(_ route: String, _ expected: [String]) throws {
+    let fixture = try Fixture(
+      route: route,
+      more: "bind = function(b) return b.key .. '!' end, prepare = function(bindings) return #bindings end,",
+      keys: ["a", "b", "a.*"])
+    #expect(try fixture.route() == expected)
+  }
 
-    @Test func `refuses a binding with the script's text`() throws {
-        var fixture = try Fixture(route: "return bindings:all()", more: "bind = function(b) if b.key == 'no' then return deny('not this') end end,")
-        let error = failure { try fixture.bind("no") }
-        #expect(error?.kind == .refused)
-        #expect(error?.message == "not this")
-        try fixture.bind("yes")
-        #expect(try fixture.route() == ["yes"])
-    }
+  @Test func `refuses a binding with the script's text`() throws {
+    var fixture = try Fixture(
+      route: "return bindings:all()",
+      more: "bind = function(b) if b.key == 'no' then return deny('not this') end end,")
+    let error = failure { try fixture.bind("no") }
+    #expect(error?.kind == .refused)
+    #expect(error?.message == "not this")
+    try fixture.bind("yes")
+    #expect(try fixture.route() == ["yes"])
+  }
 
-    @Test func `sees bindings come and go, and prepares again`() throws {
-        var fixture = try Fixture(
-            route: "assert(index == #bindings) return bindings:all()", more: "prepare = function(b) return #b end,",
-            keys: ["a", "b", "c"])
-        #expect(try fixture.route() == ["a", "b", "c"])
-        fixture.routes.unbind(1)
-        fixture.routes.unbind(1)
-        #expect(try fixture.route() == ["b", "c"])
-        fixture.routes.unbind(3)
-        try fixture.bind("d")
-        #expect(try fixture.route() == ["b", "d"])
-    }
+  @Test func `sees bindings come and go, and prepares again`() throws {
+    var fixture = try Fixture(
+      route: "assert(index == #bindings) return bindings:all()", more: "prepare = function(b) return #b end,",
+      keys: ["a", "b", "c"])
+    #expect(try fixture.route() == ["a", "b", "c"])
+    fixture.routes.unbind(1)
+    fixture.routes.unbind(1)
+    #expect(try fixture.route() == ["b", "c"])
+    fixture.routes.unbind(3)
+    try fixture.bind("d")
+    #expect(try fixture.route() == ["b", "d"])
+  }
 
-    @Test func `returning a binding that is gone is an error`() throws {
-        let fixture = try Fixture(route: "kept = kept or bindings:key('a')[1] return kept", keys: ["a", "b"])
-        #expect(try fixture.route() == ["a"])
-        fixture.routes.unbind(1)
-        #expect(failure { _ = try fixture.route() }?.message == "route returned a binding that is gone")
-    }
+  @Test func `returning a binding that is gone is an error`() throws {
+    let fixture = try Fixture(route: "kept = kept or bindings:key('a')[1] return kept", keys: ["a", "b"])
+    #expect(try fixture.route() == ["a"])
+    fixture.routes.unbind(1)
+    #expect(failure { _ = try fixture.route() }?.message == "route returned a binding that is gone")
+  }
 
-    @Test func `hashes evenly by weight and moves few values when a binding is added`() throws {
-        var fixture = try Fixture(
-            route: "return bindings:hash(message.routing_key)", more: "bind = function(b) return tonumber(b.key) end,",
-            keys: ["1", "2.0", "3"])
-        func spread() throws -> [[String]] { try (0..<6000).map { try fixture.route(Letter(key: "key-\($0)")) } }
-        let before = try spread()
-        let counts = [1000, 2000, 3000]
-        for (key, count) in zip(["1", "2.0", "3"], counts) {
-            #expect(abs(before.filter { $0 == [key] }.count - count) < 150)
-        }
-        try fixture.bind("2")
-        let after = try spread()
-        for (old, new) in zip(before, after) { #expect(new == old || new == ["2"]) }
+  @Test func `hashes evenly by weight and moves few values when a binding is added`() throws {
+    var fixture = try Fixture(
+      route: "return bindings:hash(message.routing_key)",
+      more: "bind = function(b) return tonumber(b.key) end,",
+      keys: ["1", "2.0", "3"])
+    func spread() throws -> [[String]] { try (0..<6000).map { try fixture.route(Letter(key: "key-\($0)")) } }
+    let before = try spread()
+    let counts = [1000, 2000, 3000]
+    for (key, count) in zip(["1", "2.0", "3"], counts) {
+      #expect(abs(before.filter { $0 == [key] }.count - count) < 150)
     }
+    try fixture.bind("2")
+    let after = try spread()
+    for (old, new) in zip(before, after) { #expect(new == old || new == ["2"]) }
+  }
 
-    @Test func `matches headers as a headers exchange does`() throws {
-        var fixture = try Fixture(route: "return bindings:headers()")
-        try fixture.bind("all", arguments: ["a": .integer(1), "b": .null])
-        try fixture.bind("any", arguments: ["x-match": .text("any"), "a": .integer(2), "c": .text("z")])
-        try fixture.bind("none", arguments: ["x-match": .text("any")])
-        try fixture.bind("x", arguments: ["x-match": .text("all-with-x"), "x-k": .text("v")])
-        #expect(try fixture.route(Letter(headers: ["a": .integer(1), "b": .text("b")])) == ["all"])
-        #expect(try fixture.route(Letter(headers: ["c": .text("z"), "x-k": .text("v")])) == ["any", "x"])
-        #expect(try fixture.route(Letter(headers: ["a": .number(1), "b": .null])) == [])
-    }
+  @Test func `matches headers as a headers exchange does`() throws {
+    var fixture = try Fixture(route: "return bindings:headers()")
+    try fixture.bind("all", arguments: ["a": .integer(1), "b": .null])
+    try fixture.bind("any", arguments: ["x-match": .text("any"), "a": .integer(2), "c": .text("z")])
+    try fixture.bind("none", arguments: ["x-match": .text("any")])
+    try fixture.bind("x", arguments: ["x-match": .text("all-with-x"), "x-k": .text("v")])
+    #expect(try fixture.route(Letter(headers: ["a": .integer(1), "b": .text("b")])) == ["all"])
+    #expect(try fixture.route(Letter(headers: ["c": .text("z"), "x-k": .text("v")])) == ["any", "x"])
+    #expect(try fixture.route(Letter(headers: ["a": .number(1), "b": .null])) == [])
+  }
 
-    @Test(arguments: [
-        ("a.b", "a.b", true), ("*", "a", true), ("*", "", false), ("#", "", true), ("#", "a.b.c", true),
-        ("a.#", "a", true), ("a.#", "a.b.c", true), ("a.#.c", "a.c", true), ("a.#.c", "a.b.b.c", true),
-        ("a.#.c", "a.b", false), ("*.b", "a.b", true), ("*.b", "b", false), ("#.b.#", "a.b.c", true),
-        ("a.*.c", "a..c", true), ("a.", "a.", true), ("a.b", "a", false), ("a", "a.b", false), ("#.#", "", true),
-        ("*.#.*", "a", false), ("*.#.*", "a.b", true),
-    ])
-    func `matches topics word by word`(_ pattern: String, _ key: String, _ matches: Bool) throws {
-        let fixture = try Fixture(route: "return bindings:topic(message.routing_key)", keys: [pattern])
-        #expect(try fixture.route(Letter(key: key)) == (matches ? [pattern] : []))
-    }
+  @Test(arguments: [
+    ("a.b", "a.b", true), ("*", "a", true), ("*", "", false), ("#", "", true), ("#", "a.b.c", true),
+    ("a.#", "a", true), ("a.#", "a.b.c", true), ("a.#.c", "a.c", true), ("a.#.c", "a.b.b.c", true),
+    ("a.#.c", "a.b", false), ("*.b", "a.b", true), ("*.b", "b", false), ("#.b.#", "a.b.c", true),
+    ("a.*.c", "a..c", true), ("a.", "a.", true), ("a.b", "a", false), ("a", "a.b", false), ("#.#", "", true),
+    ("*.#.*", "a", false), ("*.#.*", "a.b", true),
+  ])
+  func `matches topics word by word`(_ pattern: String, _ key: String, _ matches: Bool) throws {
+    let fixture = try Fixture(route: "return bindings:topic(message.routing_key)", keys: [pattern])
+    #expect(try fixture.route(Letter(key: key)) == (matches ? [pattern] : []))
+  }
 
-    @Test func `asks the host's index where there is one`() throws {
-        final class Index: LuaSelector {
-            func select(_ kind: LuaSelection.Kind, _ value: UnsafeRawBufferPointer, into: LuaSelection) -> Bool {
-                guard kind == .key else { return false }
-                into.add(7)
-                return true
-            }
-        }
-        let lua = try interpreter()
-        _ = try lua.evaluate("return { exchange = { route = function(m, b) return b[m.body](b, 'k') end } }", path: "x")
-        let index = Index()
-        let routes = try LuaRoutes(lua, definition: [], selector: index)
-        try Letter(body: "key").withMessage { message in
-            guard case .routed(let ids, _) = try routes.route(&message) else { return }
-            #expect(Array(ids) == [7])
-        }
-        Letter(body: "topic").withMessage { message in
-            #expect(failure { _ = try routes.route(&message) }?.kind == .runtime)
-        }
+  @Test func `asks the host's index where there is one`() throws {
+    final class Index: LuaSelector {
+      func select(_ kind: LuaSelection.Kind, _ value: UnsafeRawBufferPointer, into: LuaSelection)
+        -> LuaSelected
+      {
+        guard kind == .key else { return .malformed }
+        into.add(7)
+        return .selected
+      }
     }
+    let lua = try interpreter()
+    _ = try lua.evaluate(
+      "return { exchange = { route = function(m, b) return b[m.body](b, 'k') end } }", path: "x")
+    let index = Index()
+    let routes = try LuaRoutes(lua, definition: [], selector: index)
+    try Letter(body: "key").withMessage { message in
+      guard case .routed(let ids, _) = try routes.route(&message) else { return }
+      #expect(Array(ids) == [7])
+    }
+    Letter(body: "topic").withMessage { message in
+      #expect(failure { _ = try routes.route(&message) }?.kind == .runtime)
+    }
+  }
 }

@@ -39,6 +39,11 @@ extension ClientChannel {
   }
 
   private func priority(_ arguments: FieldTable, _ queue: Queue) throws(ProtocolError) -> Int {
+    guard arguments["x-stream-offset"] == nil else {
+      throw ProtocolError(
+        .preconditionFailed,
+        "invalid arg 'x-stream-offset' for \(queue.described) of queue type rabbit_classic_queue")
+    }
     guard let value = arguments["x-priority"] else { return 0 }
     guard let number = value.integer else {
       throw ProtocolError(

@@ -49,7 +49,8 @@ typedef enum { LG_SELECT_KEY = 1, LG_SELECT_TOPIC = 2, LG_SELECT_HEADERS = 3 } L
 typedef struct {
     void *_Nullable context;
     void (*_Nullable log)(void *_Nullable context, int32_t level, LGBytes text);
-    /// Fills a selection with binding ids and returns an LGSelected; without an index they are searched one by one.
+    /// Fills a selection with binding ids and returns an LGSelected; without an index they are searched one
+    /// by one.
     int32_t (*_Nullable select)(void *_Nullable routes_context, int32_t selector, LGBytes value,
                                 LuaGuard *_Nonnull guard);
     int64_t (*_Nullable wall_nanoseconds)(void *_Nullable context);
@@ -97,7 +98,8 @@ typedef struct {
 typedef struct {
     size_t memory_bytes;
     uint64_t allocations;
-    /// CPU time of the last call, counted from its second look at the clock; 0 for a call that was too short to look.
+    /// CPU time of the last call, counted from its second look at the clock; 0 for a call that was too short
+    /// to look.
     uint64_t last_call_nanoseconds;
 } LGStatistics;
 
