@@ -3,7 +3,8 @@ import PackageDescription
 
 /// Dynamic exclusivity checks were a fifth of the prototype's profile; debug builds keep them.
 let ours: [SwiftSetting] = [
-  .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release))
+  .unsafeFlags(
+    ["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release))
 ]
 
 let package = Package(
@@ -47,8 +48,11 @@ let package = Package(
     .target(name: "CLuaGuard", dependencies: ["CLua"]),
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
 
-    .testTarget(name: "AMQPWireTests", dependencies: ["AMQPWire"], exclude: ["make-goldens.py"], resources: [.copy("goldens.txt")]),
+    .testTarget(
+      name: "AMQPWireTests", dependencies: ["AMQPWire"], exclude: ["make-goldens.py"],
+      resources: [.copy("goldens.txt")]),
     .testTarget(name: "LuaRuntimeTests", dependencies: ["LuaRuntime"]),
+    .testTarget(name: "BrokerScriptingTests", dependencies: ["BrokerScripting"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -115,7 +115,8 @@ extension PropertyFlags {
   init(from reader: inout FieldReader) throws(ProtocolError) {
     self.init(rawValue: try reader.short())
     guard !contains(.continued) else {
-      throw ProtocolError(.frameError, "property flags \(rawValue) announce a second word, which class basic lacks")
+      throw ProtocolError(
+        .frameError, "property flags \(rawValue) announce a second word, which class basic lacks")
     }
   }
 }

@@ -17,7 +17,9 @@ package struct FieldReader: FieldVisitor {
   }
 
   /// The next `count` octets, in place.
-  package mutating func take(_ count: Int, for what: StaticString) throws(ProtocolError) -> UnsafeRawBufferPointer {
+  package mutating func take(_ count: Int, for what: StaticString) throws(ProtocolError)
+    -> UnsafeRawBufferPointer
+  {
     bitsLeft = 0
     guard count >= 0, count <= remaining else {
       throw ProtocolError(.frameError, "\(what) of \(count) octets, \(remaining) left")
@@ -26,14 +28,18 @@ package struct FieldReader: FieldVisitor {
     return UnsafeRawBufferPointer(rebasing: octets[position..<(position + count)])
   }
 
-  private mutating func integer<I: FixedWidthInteger>(_: I.Type, for what: StaticString) throws(ProtocolError) -> I {
+  private mutating func integer<I: FixedWidthInteger>(_: I.Type, for what: StaticString) throws(ProtocolError)
+    -> I
+  {
     I(bigEndian: try take(MemoryLayout<I>.size, for: what).loadUnaligned(as: I.self))
   }
 
   package mutating func octet() throws(ProtocolError) -> UInt8 { try integer(UInt8.self, for: "octet") }
   package mutating func short() throws(ProtocolError) -> UInt16 { try integer(UInt16.self, for: "short") }
   package mutating func long() throws(ProtocolError) -> UInt32 { try integer(UInt32.self, for: "long") }
-  package mutating func longLong() throws(ProtocolError) -> UInt64 { try integer(UInt64.self, for: "longlong") }
+  package mutating func longLong() throws(ProtocolError) -> UInt64 {
+    try integer(UInt64.self, for: "longlong")
+  }
 
   package mutating func bit() throws(ProtocolError) -> Bool {
     if bitsLeft == 0 {
@@ -163,7 +169,11 @@ extension FieldReader {
   package mutating func short(_ value: inout UInt16) throws(ProtocolError) { value = try short() }
   package mutating func long(_ value: inout UInt32) throws(ProtocolError) { value = try long() }
   package mutating func longLong(_ value: inout UInt64) throws(ProtocolError) { value = try longLong() }
-  package mutating func shortString(_ value: inout ByteString) throws(ProtocolError) { value = try shortString() }
-  package mutating func longString(_ value: inout ByteString) throws(ProtocolError) { value = try longString() }
+  package mutating func shortString(_ value: inout ByteString) throws(ProtocolError) {
+    value = try shortString()
+  }
+  package mutating func longString(_ value: inout ByteString) throws(ProtocolError) {
+    value = try longString()
+  }
   package mutating func table(_ value: inout FieldTable) throws(ProtocolError) { value = try table() }
 }

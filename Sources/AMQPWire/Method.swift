@@ -66,7 +66,9 @@ extension Method {
     writer.put(UInt32(0))
     writer.put(Self.id.classID)
     writer.put(Self.id.methodID)
-    do throws(ProtocolError) { try copy.visit(&writer) } catch { preconditionFailure("a writer does not fail") }
+    do throws(ProtocolError) { try copy.visit(&writer) } catch {
+      preconditionFailure("a writer does not fail")
+    }
     writer.patchLong(UInt32(writer.bytes.count - WireLimits.frameHeaderSize), at: 3)
     writer.put(WireLimits.frameEnd)
     bytes.append(contentsOf: writer.bytes)

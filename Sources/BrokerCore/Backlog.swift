@@ -38,6 +38,8 @@ package struct QueuedMessage: Comparable {
   package let position: UInt64
   package var redelivered = false
 
-  package static func == (left: QueuedMessage, right: QueuedMessage) -> Bool { left.position == right.position }
+  package static func == (left: QueuedMessage, right: QueuedMessage) -> Bool {
+    left.position == right.position
+  }
   package static func < (left: QueuedMessage, right: QueuedMessage) -> Bool { left.position < right.position }
 }

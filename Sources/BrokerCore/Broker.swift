@@ -72,7 +72,9 @@ package final class Broker {
   /// Puts a type into force, for new exchanges and for those that have it: each of these gets a new object
   /// and all its bindings again. All switch together or none does.
   /// - Throws: what the first exchange or binding was refused for.
-  package func install(exchangeType name: ByteString, _ make: @escaping ExchangeTypeMaker) throws(ProtocolError) {
+  package func install(exchangeType name: ByteString, _ make: @escaping ExchangeTypeMaker)
+    throws(ProtocolError)
+  {
     var fresh: [(exchange: Exchange, type: any ExchangeType)] = []
     for vhost in vhosts.values {
       for exchange in vhost.exchanges.values where exchange.typeName == name {

@@ -69,7 +69,9 @@ private func expectSameArgument(
 
 extension FieldValue {
   /// An integer or a timestamp, which RabbitMQ holds for equal.
-  fileprivate var whole: Int64? { if case .timestamp(let seconds) = self { Int64(exactly: seconds) } else { integer } }
+  fileprivate var whole: Int64? {
+    if case .timestamp(let seconds) = self { Int64(exactly: seconds) } else { integer }
+  }
 
   /// The value as an error text shows it.
   package var shown: String {
@@ -80,7 +82,8 @@ extension FieldValue {
     case .decimal(let scale, let number): "{\(scale),\(number)}"
     case .string(let octets), .bytes(let octets): octets.text
     case .timestamp(let seconds): "\(seconds)"
-    case .table(let table): "{" + table.fields.map { "\($0.name)=\($0.value.shown)" }.joined(separator: ",") + "}"
+    case .table(let table):
+      "{" + table.fields.map { "\($0.name)=\($0.value.shown)" }.joined(separator: ",") + "}"
     case .array(let values): "[" + values.map(\.shown).joined(separator: ",") + "]"
     case .void: "undefined"
     default: integer.map { "\($0)" } ?? ""

@@ -34,6 +34,8 @@ package final class Destinations {
   package private(set) var byKeyAlone = true
   /// Bindings and names that the exchange at hand has chosen.
   private(set) var choices = 0
+  /// A script has said that the message is to be dropped.
+  package private(set) var isDropped = false
   private var stamp: UInt64 = 0
   private unowned let vhost: VirtualHost
 
@@ -50,9 +52,15 @@ package final class Destinations {
 
   /// A queue by its name, as the default exchange does it. An unknown name is no destination.
   package func add(queueNamed name: UnsafeRawBufferPointer) {
-    guard let queue = vhost.queue(named: name) else { return }
+    guard let queue = vhost.destination(named: name) else { return }
     choices += 1
     add(queue)
+  }
+
+  /// The message is accepted and goes nowhere: neither to an alternate exchange nor back to its publisher.
+  package func drop() {
+    choices += 1
+    isDropped = true
   }
 
   private func add(_ queue: Queue) {
@@ -74,6 +82,7 @@ package final class Destinations {
     stamp &+= 1
     queues.removeAll(keepingCapacity: true)
     waiting.removeAll(keepingCapacity: true)
+    isDropped = false
     byKeyAlone = message.header.extraKeys == nil
     visit(exchange)
     while let next = waiting.popLast() {

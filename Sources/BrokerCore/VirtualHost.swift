@@ -7,6 +7,8 @@ package final class VirtualHost {
   package unowned let broker: Broker
   package private(set) var exchanges: [ByteString: Exchange] = [:]
   private var queueTable = OctetMap<Queue>()
+  /// Queues behind the addresses of direct reply-to: found by publishes only.
+  private var replyQueues = OctetMap<Queue>()
   private var bindingSequence: UInt64 = 0
   /// Changes whenever a route may: channels remember where a key led only while it stands.
   package private(set) var topology: UInt64 = 0
@@ -55,7 +57,9 @@ package final class VirtualHost {
     return exchange
   }
 
-  package func describedExchange(_ name: ByteString) -> String { "exchange '\(name)' in vhost '\(self.name)'" }
+  package func describedExchange(_ name: ByteString) -> String {
+    "exchange '\(name)' in vhost '\(self.name)'"
+  }
 
   /// Makes an exchange, or checks that the one there is was declared alike.
   /// - Throws: 403 for a reserved name, 406 for another type or other properties, and what the type refuses.
@@ -102,6 +106,12 @@ package final class VirtualHost {
 
   // hot:
   package func queue(named name: UnsafeRawBufferPointer) -> Queue? { queueTable[name] }
+
+  /// Where a message to the default exchange with that routing key goes.
+  // hot:
+  func destination(named name: UnsafeRawBufferPointer) -> Queue? {
+    queueTable[name] ?? (replyQueues.isEmpty ? nil : replyQueues[name])
+  }
   package var queues: [Queue] { queueTable.values }
 
   package func queue(_ name: ByteString) throws(ProtocolError) -> Queue {
@@ -133,7 +143,22 @@ package final class VirtualHost {
     return queue
   }
 
+  /// A queue for the replies to one channel, gone with its consumer
+  /// (https://www.rabbitmq.com/docs/direct-reply-to).
+  package func addReplyQueue(address: ByteString, owner: ConnectionID) -> Queue {
+    let queue = Queue(QueueDefinition(name: address, owner: owner, autoDelete: true), vhost: self)
+    replyQueues[address] = queue
+    return queue
+  }
+
+  package func hasReplyQueue(_ address: ByteString) -> Bool { replyQueues[address] != nil }
+
   package func remove(_ queue: Queue) {
+    if replyQueues[queue.name] === queue {
+      replyQueues[queue.name] = nil
+      topologyChanged()
+      return queue.close()
+    }
     guard queueTable[queue.name] === queue else { return }
     queueTable[queue.name] = nil
     topologyChanged()

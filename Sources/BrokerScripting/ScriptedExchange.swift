@@ -111,7 +111,7 @@ package final class ScriptedExchange: ExchangeType {
       }
     case .denied(let text):
       throw ProtocolError(.preconditionFailed, String(decoding: text.buffer, as: UTF8.self))
-    case .dropped: break
+    case .dropped: destinations.drop()
     case .delayed:
       throw ProtocolError(.preconditionFailed, "exchange type '\(plugin.name)': delay() is not available yet")
     }

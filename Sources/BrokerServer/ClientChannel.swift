@@ -41,6 +41,8 @@ final class ClientChannel {
   var consumers: [ByteString: Consumer] = [:]
   /// `basic.qos` without global: the limit of consumers made from now on.
   var prefetch = 0
+  /// Where replies to this channel's requests come in.
+  var replyQueue: Queue?
   /// Methods that name no queue mean the one that was declared last (1.7).
   var lastQueue: ByteString = ""
 
@@ -94,7 +96,9 @@ final class ClientChannel {
 
   private func startingMethodReceived(_ arguments: UnsafeRawBufferPointer) throws(ProtocolError) {
     guard current == ChannelOpen.id else {
-      guard Methods.isKnown(current) else { throw ProtocolError(.commandInvalid, "unknown method \(current)") }
+      guard Methods.isKnown(current) else {
+        throw ProtocolError(.commandInvalid, "unknown method \(current)")
+      }
       throw ProtocolError(.channelError, "expected 'channel.open'")
     }
     _ = try ChannelOpen(arguments: arguments)
@@ -107,7 +111,8 @@ final class ClientChannel {
     guard let header = ContentHeader(payload) else {
       current = MethodID(0, 0)
       throw ProtocolError(
-        .frameError, "content header of \(payload.count) octets, expected at least \(WireLimits.contentHeaderSize)")
+        .frameError,
+        "content header of \(payload.count) octets, expected at least \(WireLimits.contentHeaderSize)")
     }
     guard expecting == .header, header.weight == 0 else { throw unexpectedFrame() }
     guard header.classID == BasicPublish.id.classID else {
@@ -246,6 +251,7 @@ final class ClientChannel {
   func stopConsuming() {
     let all = consumers.values
     consumers = [:]
+    replyQueue = nil
     for consumer in all { consumer.queue.unsubscribe(consumer) }
   }
 

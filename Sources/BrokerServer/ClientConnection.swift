@@ -332,7 +332,9 @@ final class ClientConnection {
 
   func brokerStops() {
     guard phase == .running, handshake.state == .done else { return end("broker stops") }
-    close(ProtocolError(.connectionForced, "broker forced connection closure with reason 'shutdown'"), method: nil)
+    close(
+      ProtocolError(.connectionForced, "broker forced connection closure with reason 'shutdown'"), method: nil
+    )
   }
 
   /// Nothing more is read. An orderly end lets the peer read what was sent before it closes.

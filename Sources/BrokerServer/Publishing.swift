@@ -123,7 +123,7 @@ extension ClientChannel {
     return exchange
   }
 
-  /// - Returns: how many queues took it
+  /// - Returns: how many queues took it; one that a script drops counts as taken
   // hot:
   private func enqueue(_ message: Message, _ exchange: Exchange) throws(ProtocolError) -> Int {
     if publishing.queuesAreKnown, message.header.extraKeys == nil {
@@ -132,6 +132,7 @@ extension ClientChannel {
     }
     let destinations = try vhost.route(message, from: exchange, publisher: connection.user)
     for queue in destinations.queues { queue.enqueue(message) }
+    if destinations.isDropped { return 1 }
     if publishing.isRepeated, destinations.byKeyAlone {
       publishing.queues = destinations.queues
       publishing.queuesAreKnown = true
@@ -141,12 +142,13 @@ extension ClientChannel {
 
   /// What the properties ask for: checks, and CC and BCC as further routing keys.
   private func checked(_ message: Message) throws(ProtocolError) -> Message {
+    let message = try withReplyAddress(message)
     let properties = message.properties
     let index = message.header.properties
     if index.flags.contains(.expiration) {
       try checkExpiration(UnsafeRawBufferPointer(rebasing: properties[index.expiration.range]))
     }
-    let message = try message.withExtraKeys()
+    let keyed = try message.withExtraKeys()
     if index.flags.contains(.userID) {
       let claimed = UnsafeRawBufferPointer(rebasing: properties[index.userID.range])
       guard claimed.elementsEqual(connection.user.utf8) else {
@@ -155,7 +157,21 @@ extension ClientChannel {
           "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.user)'")
       }
     }
-    return message
+    return keyed
+  }
+
+  /// A request that wants its reply at the pseudo-queue gets this channel's address instead.
+  private func withReplyAddress(_ message: Message) throws(ProtocolError) -> Message {
+    let index = message.header.properties
+    guard index.flags.contains(.replyTo),
+      message.properties[index.replyTo.range].elementsEqual(Self.replyTo.bytes)
+    else { return message }
+    guard let replyQueue else {
+      throw ProtocolError(.preconditionFailed, "fast reply consumer does not exist")
+    }
+    var changed = try BasicProperties(message.properties)
+    changed.replyTo = replyQueue.name
+    return try message.withProperties(changed)
   }
 
   /// Milliseconds in decimal digits, ten years at most.

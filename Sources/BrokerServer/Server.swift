@@ -42,7 +42,8 @@ package final class Server: Sendable {
       .childChannelOption(.allowRemoteHalfClosure, value: true)
       .childChannelOption(.maxMessagesPerRead, value: 1)
       .childChannelOption(
-        .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 4096, maximum: 131_072))
+        .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 4096, maximum: 131_072)
+      )
       .childChannelOption(.writeBufferWaterMark, value: .init(low: 262_144, high: 1_048_576))
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {

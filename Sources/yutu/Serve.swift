@@ -87,7 +87,8 @@ struct Serve: AsyncParsableCommand {
     let kept = dataDir.map { $0 == ":memory:" ? "" : "; \($0) is not used" } ?? ""
     Console.say("data is in memory: nothing outlives this process\(kept)")
     if httpPort != nil { Console.say("no HTTP API in this version: --http-port is not used") }
-    Console.say("log in from this machine as guest with password guest: amqp://guest:guest@\(host):\(port)/%2F")
+    Console.say(
+      "log in from this machine as guest with password guest: amqp://guest:guest@\(host):\(port)/%2F")
   }
 }
 

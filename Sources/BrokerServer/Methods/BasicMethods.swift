@@ -25,7 +25,7 @@ extension ClientChannel {
     guard consumers[method.consumerTag] == nil else {
       throw ProtocolError(.notAllowed, "attempt to reuse consumer tag '\(method.consumerTag)'")
     }
-    let queue = try queueInUse(method.queue)
+    let queue = method.queue == Self.replyTo ? try makeReplyQueue(method) : try queueInUse(method.queue)
     let tag = method.consumerTag.isEmpty ? ServerNames.consumerTag() : method.consumerTag
     let outlet = Subscription(tag: tag, channel: self)
     let consumer = Consumer(
@@ -36,6 +36,21 @@ extension ClientChannel {
     consumers[tag] = consumer
     if !method.noWait { send(BasicConsumeOk { $0.consumerTag = tag }) }
     queue.drain()
+  }
+
+  /// The name under which a client consumes its replies and to which it wants them sent.
+  static let replyTo: ByteString = "amq.rabbitmq.reply-to"
+
+  private func makeReplyQueue(_ method: BasicConsume) throws(ProtocolError) -> Queue {
+    guard method.noAck else {
+      throw ProtocolError(.preconditionFailed, "reply consumer cannot acknowledge")
+    }
+    guard replyQueue == nil else {
+      throw ProtocolError(.preconditionFailed, "reply consumer already set")
+    }
+    let queue = vhost.addReplyQueue(address: ServerNames.replyAddress(), owner: connection.id)
+    replyQueue = queue
+    return queue
   }
 
   private func priority(_ arguments: FieldTable, _ queue: Queue) throws(ProtocolError) -> Int {
@@ -63,6 +78,7 @@ extension ClientChannel {
 
   private func unsubscribe(_ tag: ByteString) {
     guard let consumer = consumers.removeValue(forKey: tag) else { return }
+    if consumer.queue === replyQueue { replyQueue = nil }
     consumer.queue.unsubscribe(consumer)
   }
 
@@ -81,7 +97,8 @@ extension ClientChannel {
   func get(_ method: BasicGet) throws(ProtocolError) {
     let queue = try queueInUse(method.queue)
     let getter = Consumer(
-      tag: "", queue: queue, noAck: method.noAck, deliveries: deliveries, outlet: Subscription(tag: "", channel: self))
+      tag: "", queue: queue, noAck: method.noAck, deliveries: deliveries,
+      outlet: Subscription(tag: "", channel: self))
     guard let (queued, tag) = queue.get(getter) else { return send(BasicGetEmpty()) }
     let envelope = queued.message.envelope
     outbox.sendContent(

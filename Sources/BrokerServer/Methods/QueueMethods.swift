@@ -6,6 +6,7 @@ extension ClientChannel {
   func declare(_ method: QueueDeclare) throws(ProtocolError) {
     let asked = method.queue.withoutLineEnds
     let queue: Queue
+    if asked.hasPrefix(Self.replyTo) { return try declareReplyAddress(asked) }
     if method.passive {
       queue = try vhost.queue(asked, usedBy: connection.id)
     } else {
@@ -27,6 +28,18 @@ extension ClientChannel {
         $0.queue = queue.name
         $0.messageCount = UInt32(truncatingIfNeeded: queue.readyCount)
         $0.consumerCount = UInt32(truncatingIfNeeded: queue.consumerCount)
+      })
+  }
+
+  /// Whoever is to reply asks so whether somebody still waits.
+  private func declareReplyAddress(_ address: ByteString) throws(ProtocolError) {
+    guard address == Self.replyTo || vhost.hasReplyQueue(address) else {
+      throw ProtocolError(.notFound, "no queue '\(address)' in vhost '\(vhost.name)'")
+    }
+    send(
+      QueueDeclareOk {
+        $0.queue = address
+        $0.consumerCount = 1
       })
   }
 
@@ -109,6 +122,7 @@ extension ByteString {
 /// Names that the server makes for what a client did not name.
 enum ServerNames {
   static func queue() -> ByteString { ByteString("amq.gen-" + random()) }
+  static func replyAddress() -> ByteString { ByteString("amq.rabbitmq.reply-to.g1." + random()) }
   static func consumerTag() -> ByteString { ByteString("amq.ctag-" + random()) }
 
   /// 22 characters of 64: 132 random bits, so that nobody guesses another client's queue.

@@ -26,7 +26,8 @@ extension ClientChannel {
         refuse(publish.message, mandatory: publish.mandatory, error)
       }
     }
-    settle(thenSend: { if !refused { send(TxCommitOk()) } }) { each in
+    func answer() { if !refused { send(TxCommitOk()) } }
+    settle(thenSend: answer) { each in
       for (delivery, settlement) in done.settlements { each(delivery, settlement) }
     }
     if refused { throw ProtocolError(.preconditionFailed, "partial tx completion") }
