@@ -97,18 +97,11 @@ package struct FieldReader: FieldVisitor {
     guard depth < WireLimits.tableDepth else { throw .tooDeep }
     let type = try octet()
     switch type {
-    case UInt8(ascii: "t"), UInt8(ascii: "b"), UInt8(ascii: "B"): _ = try octet()
-    case UInt8(ascii: "s"), UInt8(ascii: "u"): _ = try short()
-    case UInt8(ascii: "I"), UInt8(ascii: "i"), UInt8(ascii: "f"): _ = try long()
-    case UInt8(ascii: "l"), UInt8(ascii: "L"), UInt8(ascii: "d"), UInt8(ascii: "T"): _ = try longLong()
-    case UInt8(ascii: "D"): _ = try take(5, for: "decimal")
-    case UInt8(ascii: "S"), UInt8(ascii: "x"): _ = try take(Int(try long()), for: "longstr")
     case UInt8(ascii: "F"): try skipTable(depth: depth + 1)
-    case UInt8(ascii: "V"): break
     case UInt8(ascii: "A"):
       var inner = FieldReader(try take(Int(try long()), for: "array"))
       while inner.remaining > 0 { try inner.skipValue(depth: depth + 1) }
-    default: throw .unknownFieldType(type)
+    default: _ = try valueOctets(of: type)
     }
   }
 
@@ -156,6 +149,40 @@ extension ProtocolError {
 }
 
 extension FieldReader {
+  /// Shows each field of such a table: its name, its type octet, and the octets of its value, for strings,
+  /// tables and arrays without their length. Stops at octets that are no field.
+  // hot:
+  package static func forEachField(
+    of octets: UnsafeRawBufferPointer,
+    _ body: (_ name: UnsafeRawBufferPointer, _ type: UInt8, _ value: UnsafeRawBufferPointer) -> Void
+  ) {
+    var reader = FieldReader(octets)
+    do throws(ProtocolError) {
+      while reader.remaining > 0 {
+        let name = try reader.take(Int(try reader.octet()), for: "field name")
+        let type = try reader.octet()
+        body(name, type, try reader.valueOctets(of: type))
+      }
+    } catch {
+      return
+    }
+  }
+
+  private mutating func valueOctets(of type: UInt8) throws(ProtocolError) -> UnsafeRawBufferPointer {
+    switch type {
+    case UInt8(ascii: "t"), UInt8(ascii: "b"), UInt8(ascii: "B"): try take(1, for: "octet")
+    case UInt8(ascii: "s"), UInt8(ascii: "u"): try take(2, for: "short")
+    case UInt8(ascii: "I"), UInt8(ascii: "i"), UInt8(ascii: "f"): try take(4, for: "long")
+    case UInt8(ascii: "l"), UInt8(ascii: "L"), UInt8(ascii: "d"), UInt8(ascii: "T"):
+      try take(8, for: "longlong")
+    case UInt8(ascii: "D"): try take(5, for: "decimal")
+    case UInt8(ascii: "V"): try take(0, for: "void")
+    case UInt8(ascii: "S"), UInt8(ascii: "x"), UInt8(ascii: "F"), UInt8(ascii: "A"):
+      try take(Int(try long()), for: "longstr")
+    default: throw .unknownFieldType(type)
+    }
+  }
+
   /// The fields of a table whose length has been read already, as `PropertyIndex` gives them.
   package static func fields(of octets: UnsafeRawBufferPointer) throws(ProtocolError) -> FieldTable {
     var reader = FieldReader(octets)

@@ -5,14 +5,38 @@
 ///     | type | channel | size           | payload      | 0xCE  |
 ///     +------+---------+----------------+--------------+-------+
 
-package enum FrameType: UInt8, Sendable {
-  case method = 1
-  case header = 2
-  case body = 3
-  case heartbeat = 8
+@frozen
+package enum FrameType: RawRepresentable, Sendable {
+  case method
+  case header
+  case body
+  case heartbeat
+
+  // Written out to be inlined: each frame comes through here.
+  @inlinable
+  package init?(rawValue: UInt8) {
+    switch rawValue {
+    case 1: self = .method
+    case 2: self = .header
+    case 3: self = .body
+    case 8: self = .heartbeat
+    default: return nil
+    }
+  }
+
+  @inlinable
+  package var rawValue: UInt8 {
+    switch self {
+    case .method: 1
+    case .header: 2
+    case .body: 3
+    case .heartbeat: 8
+    }
+  }
 }
 
 /// The fields of a frame's first seven octets.
+@frozen
 package struct FrameHeader {
   package let type: UInt8
   package let channel: UInt16
@@ -33,6 +57,7 @@ package struct FrameHeader {
 }
 
 /// The fixed part of a content header frame (class, weight, body size), and the properties behind it.
+@frozen
 package struct ContentHeader {
   package let classID: UInt16
   package let weight: UInt16

@@ -1,13 +1,20 @@
 /// A method's number and the protocol that all methods share. Knows no single method.
 
 /// A method's class and number.
+@frozen
 package struct MethodID: Hashable, Sendable, CustomStringConvertible {
   package let classID: UInt16
   package let methodID: UInt16
 
+  @inlinable
   package init(_ classID: UInt16, _ methodID: UInt16) {
     self.classID = classID
     self.methodID = methodID
+  }
+
+  @inlinable
+  package static func == (left: MethodID, right: MethodID) -> Bool {
+    left.classID == right.classID && left.methodID == right.methodID
   }
 
   package var description: String { "\(classID).\(methodID)" }
@@ -17,6 +24,8 @@ package struct MethodID: Hashable, Sendable, CustomStringConvertible {
 /// directions: a `FieldReader` fills them from a frame, a `FieldWriter` appends them to one.
 package protocol Method: Sendable {
   static var id: MethodID { get }
+  /// Whether a content header and a body follow.
+  static var hasContent: Bool { get }
   init()
   mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError)
 }
@@ -34,6 +43,8 @@ package protocol FieldVisitor {
 }
 
 extension Method {
+  package static var hasContent: Bool { false }
+
   package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {}
 
   /// `QueueDeclareOk { $0.queue = name }`

@@ -51,6 +51,7 @@ extension Method {
     #expect("\(type)" == method.swiftName)
     #expect(fields(of: type.init()).map(\.name) == method.fields.map(\.swiftName))
     #expect(type.shapes == method.fields.map(\.shape))
+    #expect(type.hasContent == method.hasContent)
   }
 
   @Test(arguments: Grammar.methods)

@@ -3,7 +3,7 @@
 
 /// `access.request`
 package struct AccessRequest: Method {
-  package static let id = MethodID(30, 10)
+  @inlinable package static var id: MethodID { MethodID(30, 10) }
   package var realm: ByteString = ""
   package var exclusive = false
   package var passive = false
@@ -24,7 +24,7 @@ package struct AccessRequest: Method {
 
 /// `access.request-ok`
 package struct AccessRequestOk: Method {
-  package static let id = MethodID(30, 11)
+  @inlinable package static var id: MethodID { MethodID(30, 11) }
   package var ticket: UInt16 = 0
 
   package init() {}

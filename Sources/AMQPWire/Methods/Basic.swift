@@ -3,7 +3,7 @@
 
 /// `basic.qos`
 package struct BasicQos: Method {
-  package static let id = MethodID(60, 10)
+  @inlinable package static var id: MethodID { MethodID(60, 10) }
   package var prefetchSize: UInt32 = 0
   package var prefetchCount: UInt16 = 0
   package var global = false
@@ -18,13 +18,13 @@ package struct BasicQos: Method {
 
 /// `basic.qos-ok`
 package struct BasicQosOk: Method {
-  package static let id = MethodID(60, 11)
+  @inlinable package static var id: MethodID { MethodID(60, 11) }
   package init() {}
 }
 
 /// `basic.consume`
 package struct BasicConsume: Method {
-  package static let id = MethodID(60, 20)
+  @inlinable package static var id: MethodID { MethodID(60, 20) }
   package var ticket: UInt16 = 0
   package var queue: ByteString = ""
   package var consumerTag: ByteString = ""
@@ -49,7 +49,7 @@ package struct BasicConsume: Method {
 
 /// `basic.consume-ok`
 package struct BasicConsumeOk: Method {
-  package static let id = MethodID(60, 21)
+  @inlinable package static var id: MethodID { MethodID(60, 21) }
   package var consumerTag: ByteString = ""
 
   package init() {}
@@ -60,7 +60,7 @@ package struct BasicConsumeOk: Method {
 
 /// `basic.cancel`
 package struct BasicCancel: Method {
-  package static let id = MethodID(60, 30)
+  @inlinable package static var id: MethodID { MethodID(60, 30) }
   package var consumerTag: ByteString = ""
   package var noWait = false
 
@@ -73,7 +73,7 @@ package struct BasicCancel: Method {
 
 /// `basic.cancel-ok`
 package struct BasicCancelOk: Method {
-  package static let id = MethodID(60, 31)
+  @inlinable package static var id: MethodID { MethodID(60, 31) }
   package var consumerTag: ByteString = ""
 
   package init() {}
@@ -84,7 +84,8 @@ package struct BasicCancelOk: Method {
 
 /// `basic.publish`, followed by content.
 package struct BasicPublish: Method {
-  package static let id = MethodID(60, 40)
+  @inlinable package static var id: MethodID { MethodID(60, 40) }
+  package static var hasContent: Bool { true }
   package var ticket: UInt16 = 0
   package var exchange: ByteString = ""
   package var routingKey: ByteString = ""
@@ -103,7 +104,8 @@ package struct BasicPublish: Method {
 
 /// `basic.return`, followed by content.
 package struct BasicReturn: Method {
-  package static let id = MethodID(60, 50)
+  @inlinable package static var id: MethodID { MethodID(60, 50) }
+  package static var hasContent: Bool { true }
   package var replyCode: UInt16 = 0
   package var replyText: ByteString = ""
   package var exchange: ByteString = ""
@@ -120,7 +122,8 @@ package struct BasicReturn: Method {
 
 /// `basic.deliver`, followed by content.
 package struct BasicDeliver: Method {
-  package static let id = MethodID(60, 60)
+  @inlinable package static var id: MethodID { MethodID(60, 60) }
+  package static var hasContent: Bool { true }
   package var consumerTag: ByteString = ""
   package var deliveryTag: UInt64 = 0
   package var redelivered = false
@@ -139,7 +142,7 @@ package struct BasicDeliver: Method {
 
 /// `basic.get`
 package struct BasicGet: Method {
-  package static let id = MethodID(60, 70)
+  @inlinable package static var id: MethodID { MethodID(60, 70) }
   package var ticket: UInt16 = 0
   package var queue: ByteString = ""
   package var noAck = false
@@ -154,7 +157,8 @@ package struct BasicGet: Method {
 
 /// `basic.get-ok`, followed by content.
 package struct BasicGetOk: Method {
-  package static let id = MethodID(60, 71)
+  @inlinable package static var id: MethodID { MethodID(60, 71) }
+  package static var hasContent: Bool { true }
   package var deliveryTag: UInt64 = 0
   package var redelivered = false
   package var exchange: ByteString = ""
@@ -173,7 +177,7 @@ package struct BasicGetOk: Method {
 
 /// `basic.get-empty`
 package struct BasicGetEmpty: Method {
-  package static let id = MethodID(60, 72)
+  @inlinable package static var id: MethodID { MethodID(60, 72) }
   package var clusterID: ByteString = ""
 
   package init() {}
@@ -184,7 +188,7 @@ package struct BasicGetEmpty: Method {
 
 /// `basic.ack`
 package struct BasicAck: Method {
-  package static let id = MethodID(60, 80)
+  @inlinable package static var id: MethodID { MethodID(60, 80) }
   package var deliveryTag: UInt64 = 0
   package var multiple = false
 
@@ -197,7 +201,7 @@ package struct BasicAck: Method {
 
 /// `basic.reject`
 package struct BasicReject: Method {
-  package static let id = MethodID(60, 90)
+  @inlinable package static var id: MethodID { MethodID(60, 90) }
   package var deliveryTag: UInt64 = 0
   package var requeue = false
 
@@ -210,7 +214,7 @@ package struct BasicReject: Method {
 
 /// `basic.recover-async`
 package struct BasicRecoverAsync: Method {
-  package static let id = MethodID(60, 100)
+  @inlinable package static var id: MethodID { MethodID(60, 100) }
   package var requeue = false
 
   package init() {}
@@ -221,7 +225,7 @@ package struct BasicRecoverAsync: Method {
 
 /// `basic.recover`
 package struct BasicRecover: Method {
-  package static let id = MethodID(60, 110)
+  @inlinable package static var id: MethodID { MethodID(60, 110) }
   package var requeue = false
 
   package init() {}
@@ -232,13 +236,13 @@ package struct BasicRecover: Method {
 
 /// `basic.recover-ok`
 package struct BasicRecoverOk: Method {
-  package static let id = MethodID(60, 111)
+  @inlinable package static var id: MethodID { MethodID(60, 111) }
   package init() {}
 }
 
 /// `basic.nack`
 package struct BasicNack: Method {
-  package static let id = MethodID(60, 120)
+  @inlinable package static var id: MethodID { MethodID(60, 120) }
   package var deliveryTag: UInt64 = 0
   package var multiple = false
   package var requeue = false

@@ -3,7 +3,7 @@
 
 /// `channel.open`
 package struct ChannelOpen: Method {
-  package static let id = MethodID(20, 10)
+  @inlinable package static var id: MethodID { MethodID(20, 10) }
   package var outOfBand: ByteString = ""
 
   package init() {}
@@ -14,7 +14,7 @@ package struct ChannelOpen: Method {
 
 /// `channel.open-ok`
 package struct ChannelOpenOk: Method {
-  package static let id = MethodID(20, 11)
+  @inlinable package static var id: MethodID { MethodID(20, 11) }
   package var channelID: ByteString = ""
 
   package init() {}
@@ -25,7 +25,7 @@ package struct ChannelOpenOk: Method {
 
 /// `channel.flow`
 package struct ChannelFlow: Method {
-  package static let id = MethodID(20, 20)
+  @inlinable package static var id: MethodID { MethodID(20, 20) }
   package var active = false
 
   package init() {}
@@ -36,7 +36,7 @@ package struct ChannelFlow: Method {
 
 /// `channel.flow-ok`
 package struct ChannelFlowOk: Method {
-  package static let id = MethodID(20, 21)
+  @inlinable package static var id: MethodID { MethodID(20, 21) }
   package var active = false
 
   package init() {}
@@ -47,7 +47,7 @@ package struct ChannelFlowOk: Method {
 
 /// `channel.close`
 package struct ChannelClose: Method {
-  package static let id = MethodID(20, 40)
+  @inlinable package static var id: MethodID { MethodID(20, 40) }
   package var replyCode: UInt16 = 0
   package var replyText: ByteString = ""
   package var classID: UInt16 = 0
@@ -64,6 +64,6 @@ package struct ChannelClose: Method {
 
 /// `channel.close-ok`
 package struct ChannelCloseOk: Method {
-  package static let id = MethodID(20, 41)
+  @inlinable package static var id: MethodID { MethodID(20, 41) }
   package init() {}
 }

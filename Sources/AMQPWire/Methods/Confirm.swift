@@ -3,7 +3,7 @@
 
 /// `confirm.select`
 package struct ConfirmSelect: Method {
-  package static let id = MethodID(85, 10)
+  @inlinable package static var id: MethodID { MethodID(85, 10) }
   package var noWait = false
 
   package init() {}
@@ -14,6 +14,6 @@ package struct ConfirmSelect: Method {
 
 /// `confirm.select-ok`
 package struct ConfirmSelectOk: Method {
-  package static let id = MethodID(85, 11)
+  @inlinable package static var id: MethodID { MethodID(85, 11) }
   package init() {}
 }

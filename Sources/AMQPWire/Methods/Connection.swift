@@ -4,7 +4,7 @@
 
 /// `connection.start`
 package struct ConnectionStart: Method {
-  package static let id = MethodID(10, 10)
+  @inlinable package static var id: MethodID { MethodID(10, 10) }
   package var versionMajor: UInt8 = 0
   package var versionMinor: UInt8 = 0
   package var serverProperties: FieldTable = [:]
@@ -23,7 +23,7 @@ package struct ConnectionStart: Method {
 
 /// `connection.start-ok`
 package struct ConnectionStartOk: Method {
-  package static let id = MethodID(10, 11)
+  @inlinable package static var id: MethodID { MethodID(10, 11) }
   package var clientProperties: FieldTable = [:]
   package var mechanism: ByteString = ""
   package var response: ByteString = ""
@@ -40,7 +40,7 @@ package struct ConnectionStartOk: Method {
 
 /// `connection.secure`
 package struct ConnectionSecure: Method {
-  package static let id = MethodID(10, 20)
+  @inlinable package static var id: MethodID { MethodID(10, 20) }
   package var challenge: ByteString = ""
 
   package init() {}
@@ -51,7 +51,7 @@ package struct ConnectionSecure: Method {
 
 /// `connection.secure-ok`
 package struct ConnectionSecureOk: Method {
-  package static let id = MethodID(10, 21)
+  @inlinable package static var id: MethodID { MethodID(10, 21) }
   package var response: ByteString = ""
 
   package init() {}
@@ -62,7 +62,7 @@ package struct ConnectionSecureOk: Method {
 
 /// `connection.tune`
 package struct ConnectionTune: Method {
-  package static let id = MethodID(10, 30)
+  @inlinable package static var id: MethodID { MethodID(10, 30) }
   package var channelMax: UInt16 = 0
   package var frameMax: UInt32 = 0
   package var heartbeat: UInt16 = 0
@@ -77,7 +77,7 @@ package struct ConnectionTune: Method {
 
 /// `connection.tune-ok`
 package struct ConnectionTuneOk: Method {
-  package static let id = MethodID(10, 31)
+  @inlinable package static var id: MethodID { MethodID(10, 31) }
   package var channelMax: UInt16 = 0
   package var frameMax: UInt32 = 0
   package var heartbeat: UInt16 = 0
@@ -92,7 +92,7 @@ package struct ConnectionTuneOk: Method {
 
 /// `connection.open`
 package struct ConnectionOpen: Method {
-  package static let id = MethodID(10, 40)
+  @inlinable package static var id: MethodID { MethodID(10, 40) }
   package var virtualHost: ByteString = ""
   package var capabilities: ByteString = ""
   package var insist = false
@@ -107,7 +107,7 @@ package struct ConnectionOpen: Method {
 
 /// `connection.open-ok`
 package struct ConnectionOpenOk: Method {
-  package static let id = MethodID(10, 41)
+  @inlinable package static var id: MethodID { MethodID(10, 41) }
   package var knownHosts: ByteString = ""
 
   package init() {}
@@ -118,7 +118,7 @@ package struct ConnectionOpenOk: Method {
 
 /// `connection.close`
 package struct ConnectionClose: Method {
-  package static let id = MethodID(10, 50)
+  @inlinable package static var id: MethodID { MethodID(10, 50) }
   package var replyCode: UInt16 = 0
   package var replyText: ByteString = ""
   package var classID: UInt16 = 0
@@ -135,13 +135,13 @@ package struct ConnectionClose: Method {
 
 /// `connection.close-ok`
 package struct ConnectionCloseOk: Method {
-  package static let id = MethodID(10, 51)
+  @inlinable package static var id: MethodID { MethodID(10, 51) }
   package init() {}
 }
 
 /// `connection.blocked`
 package struct ConnectionBlocked: Method {
-  package static let id = MethodID(10, 60)
+  @inlinable package static var id: MethodID { MethodID(10, 60) }
   package var reason: ByteString = ""
 
   package init() {}
@@ -152,13 +152,13 @@ package struct ConnectionBlocked: Method {
 
 /// `connection.unblocked`
 package struct ConnectionUnblocked: Method {
-  package static let id = MethodID(10, 61)
+  @inlinable package static var id: MethodID { MethodID(10, 61) }
   package init() {}
 }
 
 /// `connection.update-secret`
 package struct ConnectionUpdateSecret: Method {
-  package static let id = MethodID(10, 70)
+  @inlinable package static var id: MethodID { MethodID(10, 70) }
   package var newSecret: ByteString = ""
   package var reason: ByteString = ""
 
@@ -171,6 +171,6 @@ package struct ConnectionUpdateSecret: Method {
 
 /// `connection.update-secret-ok`
 package struct ConnectionUpdateSecretOk: Method {
-  package static let id = MethodID(10, 71)
+  @inlinable package static var id: MethodID { MethodID(10, 71) }
   package init() {}
 }

@@ -3,7 +3,7 @@
 
 /// `exchange.declare`
 package struct ExchangeDeclare: Method {
-  package static let id = MethodID(40, 10)
+  @inlinable package static var id: MethodID { MethodID(40, 10) }
   package var ticket: UInt16 = 0
   package var exchange: ByteString = ""
   package var type: ByteString = ""
@@ -30,13 +30,13 @@ package struct ExchangeDeclare: Method {
 
 /// `exchange.declare-ok`
 package struct ExchangeDeclareOk: Method {
-  package static let id = MethodID(40, 11)
+  @inlinable package static var id: MethodID { MethodID(40, 11) }
   package init() {}
 }
 
 /// `exchange.delete`
 package struct ExchangeDelete: Method {
-  package static let id = MethodID(40, 20)
+  @inlinable package static var id: MethodID { MethodID(40, 20) }
   package var ticket: UInt16 = 0
   package var exchange: ByteString = ""
   package var ifUnused = false
@@ -53,13 +53,13 @@ package struct ExchangeDelete: Method {
 
 /// `exchange.delete-ok`
 package struct ExchangeDeleteOk: Method {
-  package static let id = MethodID(40, 21)
+  @inlinable package static var id: MethodID { MethodID(40, 21) }
   package init() {}
 }
 
 /// `exchange.bind`
 package struct ExchangeBind: Method {
-  package static let id = MethodID(40, 30)
+  @inlinable package static var id: MethodID { MethodID(40, 30) }
   package var ticket: UInt16 = 0
   package var destination: ByteString = ""
   package var source: ByteString = ""
@@ -80,13 +80,13 @@ package struct ExchangeBind: Method {
 
 /// `exchange.bind-ok`
 package struct ExchangeBindOk: Method {
-  package static let id = MethodID(40, 31)
+  @inlinable package static var id: MethodID { MethodID(40, 31) }
   package init() {}
 }
 
 /// `exchange.unbind`
 package struct ExchangeUnbind: Method {
-  package static let id = MethodID(40, 40)
+  @inlinable package static var id: MethodID { MethodID(40, 40) }
   package var ticket: UInt16 = 0
   package var destination: ByteString = ""
   package var source: ByteString = ""
@@ -107,6 +107,6 @@ package struct ExchangeUnbind: Method {
 
 /// `exchange.unbind-ok`
 package struct ExchangeUnbindOk: Method {
-  package static let id = MethodID(40, 51)
+  @inlinable package static var id: MethodID { MethodID(40, 51) }
   package init() {}
 }

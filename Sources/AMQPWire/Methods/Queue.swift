@@ -3,7 +3,7 @@
 
 /// `queue.declare`
 package struct QueueDeclare: Method {
-  package static let id = MethodID(50, 10)
+  @inlinable package static var id: MethodID { MethodID(50, 10) }
   package var ticket: UInt16 = 0
   package var queue: ByteString = ""
   package var passive = false
@@ -28,7 +28,7 @@ package struct QueueDeclare: Method {
 
 /// `queue.declare-ok`
 package struct QueueDeclareOk: Method {
-  package static let id = MethodID(50, 11)
+  @inlinable package static var id: MethodID { MethodID(50, 11) }
   package var queue: ByteString = ""
   package var messageCount: UInt32 = 0
   package var consumerCount: UInt32 = 0
@@ -43,7 +43,7 @@ package struct QueueDeclareOk: Method {
 
 /// `queue.bind`
 package struct QueueBind: Method {
-  package static let id = MethodID(50, 20)
+  @inlinable package static var id: MethodID { MethodID(50, 20) }
   package var ticket: UInt16 = 0
   package var queue: ByteString = ""
   package var exchange: ByteString = ""
@@ -64,13 +64,13 @@ package struct QueueBind: Method {
 
 /// `queue.bind-ok`
 package struct QueueBindOk: Method {
-  package static let id = MethodID(50, 21)
+  @inlinable package static var id: MethodID { MethodID(50, 21) }
   package init() {}
 }
 
 /// `queue.purge`
 package struct QueuePurge: Method {
-  package static let id = MethodID(50, 30)
+  @inlinable package static var id: MethodID { MethodID(50, 30) }
   package var ticket: UInt16 = 0
   package var queue: ByteString = ""
   package var noWait = false
@@ -85,7 +85,7 @@ package struct QueuePurge: Method {
 
 /// `queue.purge-ok`
 package struct QueuePurgeOk: Method {
-  package static let id = MethodID(50, 31)
+  @inlinable package static var id: MethodID { MethodID(50, 31) }
   package var messageCount: UInt32 = 0
 
   package init() {}
@@ -96,7 +96,7 @@ package struct QueuePurgeOk: Method {
 
 /// `queue.delete`
 package struct QueueDelete: Method {
-  package static let id = MethodID(50, 40)
+  @inlinable package static var id: MethodID { MethodID(50, 40) }
   package var ticket: UInt16 = 0
   package var queue: ByteString = ""
   package var ifUnused = false
@@ -115,7 +115,7 @@ package struct QueueDelete: Method {
 
 /// `queue.delete-ok`
 package struct QueueDeleteOk: Method {
-  package static let id = MethodID(50, 41)
+  @inlinable package static var id: MethodID { MethodID(50, 41) }
   package var messageCount: UInt32 = 0
 
   package init() {}
@@ -126,7 +126,7 @@ package struct QueueDeleteOk: Method {
 
 /// `queue.unbind`
 package struct QueueUnbind: Method {
-  package static let id = MethodID(50, 50)
+  @inlinable package static var id: MethodID { MethodID(50, 50) }
   package var ticket: UInt16 = 0
   package var queue: ByteString = ""
   package var exchange: ByteString = ""
@@ -145,6 +145,6 @@ package struct QueueUnbind: Method {
 
 /// `queue.unbind-ok`
 package struct QueueUnbindOk: Method {
-  package static let id = MethodID(50, 51)
+  @inlinable package static var id: MethodID { MethodID(50, 51) }
   package init() {}
 }

@@ -3,36 +3,36 @@
 
 /// `tx.select`
 package struct TxSelect: Method {
-  package static let id = MethodID(90, 10)
+  @inlinable package static var id: MethodID { MethodID(90, 10) }
   package init() {}
 }
 
 /// `tx.select-ok`
 package struct TxSelectOk: Method {
-  package static let id = MethodID(90, 11)
+  @inlinable package static var id: MethodID { MethodID(90, 11) }
   package init() {}
 }
 
 /// `tx.commit`
 package struct TxCommit: Method {
-  package static let id = MethodID(90, 20)
+  @inlinable package static var id: MethodID { MethodID(90, 20) }
   package init() {}
 }
 
 /// `tx.commit-ok`
 package struct TxCommitOk: Method {
-  package static let id = MethodID(90, 21)
+  @inlinable package static var id: MethodID { MethodID(90, 21) }
   package init() {}
 }
 
 /// `tx.rollback`
 package struct TxRollback: Method {
-  package static let id = MethodID(90, 30)
+  @inlinable package static var id: MethodID { MethodID(90, 30) }
   package init() {}
 }
 
 /// `tx.rollback-ok`
 package struct TxRollbackOk: Method {
-  package static let id = MethodID(90, 31)
+  @inlinable package static var id: MethodID { MethodID(90, 31) }
   package init() {}
 }

@@ -2,56 +2,64 @@ import AMQPWire
 
 /// `headers`: a binding's arguments are matched with the message's headers. Knows no routing key.
 ///
-/// A binding waits under one value that it asks for (all of them where any will do), so that a message
-/// looks only at bindings with which it has a header in common.
+/// A binding waits under one field that it asks for (under all of them where any will do), so that a message
+/// looks only at bindings with which it has a header in common. Nothing is decoded on the way: fields are
+/// compared as octets, in the form that `HeaderFields` gives them.
 final class Headers: ExchangeType {
   let routesByKeyAlone = false
   private var rules: [ObjectIdentifier: Rule] = [:]
-  private var byField: [Field: ContiguousArray<Rule>] = [:]
-  /// Rules that ask for no value: those that hold always, and those that only ask whether a header exists.
+  private var byField = OctetMap<ContiguousArray<Rule>>()
+  /// Rules that may hold for a message with none of their values.
   private var others: ContiguousArray<Rule> = []
+  /// Scratch of `route`: the headers of the message at hand.
+  private var headers = HeaderFields()
 
   func add(_ binding: Binding) throws(ProtocolError) {
     let rule = try Rule(binding)
     rules[ObjectIdentifier(binding)] = rule
-    if let fields = rule.index {
-      for field in fields { byField[field, default: []].append(rule) }
-    } else {
-      others.append(rule)
-    }
+    rule.place = place(for: rule)
+    guard let place = rule.place else { return others.append(rule) }
+    for field in place { byField[field] = (byField[field] ?? []) + [rule] }
+  }
+
+  /// Where all fields are needed, the one that the fewest others wait under tells the most.
+  private func place(for rule: Rule) -> [ByteString]? {
+    guard rule.needsAll else { return rule.names.isEmpty ? rule.fields : nil }
+    let rarest = rule.fields.min { (byField[$0]?.count ?? 0) < (byField[$1]?.count ?? 0) }
+    return rarest.map { [$0] }
   }
 
   func remove(_ binding: Binding) {
     guard let rule = rules.removeValue(forKey: ObjectIdentifier(binding)) else { return }
-    guard let fields = rule.index else { return others.removeAll { $0 === rule } }
-    for field in fields {
-      byField[field]?.removeAll { $0 === rule }
-      if byField[field]?.isEmpty == true { byField[field] = nil }
+    guard let place = rule.place else { return others.removeAll { $0 === rule } }
+    for field in place {
+      guard var left = byField[field] else { continue }
+      left.removeAll { $0 === rule }
+      byField[field] = left.isEmpty ? nil : left
     }
   }
 
   // hot:
   func route(_ message: Message, into destinations: Destinations) {
-    let headers = message.headerTable()
-    for (name, value) in headers.fields {
-      guard let waiting = byField[Field(name: name, value: value.comparable)] else { continue }
+    headers.read(message.headers)
+    for index in 0..<headers.count {
+      guard let waiting = headers.withField(index, { byField[$0] }) else { continue }
       for rule in waiting where rule.matches(headers) { destinations.add(rule.binding) }
     }
     for rule in others where rule.matches(headers) { destinations.add(rule.binding) }
   }
 }
 
-/// A header with the value that a rule asks for.
-private struct Field: Hashable {
-  let name: ByteString
-  let value: FieldValue
-}
-
+/// What a binding asks for.
 private final class Rule {
   let binding: Binding
-  private let needsAll: Bool
-  private let values: [Field]
-  private let names: [ByteString]
+  let needsAll: Bool
+  /// Fields whose value has to be equal, as `HeaderFields` has them.
+  let fields: [ByteString]
+  /// Names, with their length, that have to be there with any value: those given as void.
+  let names: [ByteString]
+  /// The fields under which the rule waits; nil if it waits under none.
+  var place: [ByteString]?
 
   init(_ binding: Binding) throws(ProtocolError) {
     self.binding = binding
@@ -69,35 +77,23 @@ private final class Rule {
         "Invalid x-match field type \(other.typeName) (value \(other.shown)); expected longstr")
     }
     let withX = match == "all-with-x" || match == "any-with-x"
-    let fields = binding.arguments.fields.filter { name, _ in
-      name != "x-match" && (withX || !name.hasPrefix("x-"))
+    var (valued, named) = (FieldTable(), [ByteString]())
+    for (name, value) in binding.arguments.fields where name != "x-match" {
+      guard withX || !name.hasPrefix("x-") else { continue }
+      if value == .void {
+        named.append(ByteString([UInt8(truncatingIfNeeded: name.count)] + name.bytes))
+      } else {
+        valued.append(name, value)
+      }
     }
-    values = fields.filter { $0.value != .void }.map { Field(name: $0.name, value: $0.value.comparable) }
-    names = fields.filter { $0.value == .void }.map(\.name)
+    names = named
+    fields = HeaderFields.all(of: valued)
   }
 
-  /// Where the rule waits; nil if a message without any of its values may match.
-  var index: [Field]? {
-    if needsAll { return values.isEmpty ? nil : [values[0]] }
-    return names.isEmpty ? values : nil
-  }
-
-  func matches(_ headers: FieldTable) -> Bool {
+  func matches(_ headers: HeaderFields) -> Bool {
     if needsAll {
-      return names.allSatisfy { headers[$0] != nil }
-        && values.allSatisfy { headers[$0.name]?.comparable == $0.value }
+      return names.allSatisfy { headers.hasName($0) } && fields.allSatisfy { headers.hasField($0) }
     }
-    return names.contains { headers[$0] != nil }
-      || values.contains { headers[$0.name]?.comparable == $0.value }
-  }
-}
-
-extension FieldValue {
-  /// Values that RabbitMQ takes for equal become equal: integers whatever their width, and both kinds of
-  /// floating point numbers; but never an integer and a double.
-  fileprivate var comparable: FieldValue {
-    if let integer { return .int64(integer) }
-    if case .float(let number) = self { return .double(Double(number)) }
-    return self
+    return names.contains { headers.hasName($0) } || fields.contains { headers.hasField($0) }
   }
 }
