@@ -6,50 +6,50 @@
 ///     +--------+----------------------------------------------------------------+
 
 /// One flag for each property, in the order of their fields.
-package struct PropertyFlags: OptionSet, Sendable {
-  package let rawValue: UInt16
-  package init(rawValue: UInt16) { self.rawValue = rawValue }
+public struct PropertyFlags: OptionSet, Sendable {
+  public let rawValue: UInt16
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
 
-  package static let contentType = PropertyFlags(rawValue: 1 << 15)
-  package static let contentEncoding = PropertyFlags(rawValue: 1 << 14)
-  package static let headers = PropertyFlags(rawValue: 1 << 13)
-  package static let deliveryMode = PropertyFlags(rawValue: 1 << 12)
-  package static let priority = PropertyFlags(rawValue: 1 << 11)
-  package static let correlationID = PropertyFlags(rawValue: 1 << 10)
-  package static let replyTo = PropertyFlags(rawValue: 1 << 9)
-  package static let expiration = PropertyFlags(rawValue: 1 << 8)
-  package static let messageID = PropertyFlags(rawValue: 1 << 7)
-  package static let timestamp = PropertyFlags(rawValue: 1 << 6)
-  package static let type = PropertyFlags(rawValue: 1 << 5)
-  package static let userID = PropertyFlags(rawValue: 1 << 4)
-  package static let appID = PropertyFlags(rawValue: 1 << 3)
-  package static let clusterID = PropertyFlags(rawValue: 1 << 2)
+  public static let contentType = PropertyFlags(rawValue: 1 << 15)
+  public static let contentEncoding = PropertyFlags(rawValue: 1 << 14)
+  public static let headers = PropertyFlags(rawValue: 1 << 13)
+  public static let deliveryMode = PropertyFlags(rawValue: 1 << 12)
+  public static let priority = PropertyFlags(rawValue: 1 << 11)
+  public static let correlationID = PropertyFlags(rawValue: 1 << 10)
+  public static let replyTo = PropertyFlags(rawValue: 1 << 9)
+  public static let expiration = PropertyFlags(rawValue: 1 << 8)
+  public static let messageID = PropertyFlags(rawValue: 1 << 7)
+  public static let timestamp = PropertyFlags(rawValue: 1 << 6)
+  public static let type = PropertyFlags(rawValue: 1 << 5)
+  public static let userID = PropertyFlags(rawValue: 1 << 4)
+  public static let appID = PropertyFlags(rawValue: 1 << 3)
+  public static let clusterID = PropertyFlags(rawValue: 1 << 2)
   /// Those that a broker looks at before it routes.
-  package static let checked: PropertyFlags = [.userID, .expiration, .headers, .replyTo]
+  public static let checked: PropertyFlags = [.userID, .expiration, .headers, .replyTo]
   /// Announces a second word of flags, which class `basic` does not have.
-  package static let continued = PropertyFlags(rawValue: 1)
+  public static let continued = PropertyFlags(rawValue: 1)
 }
 
 /// All properties of a message; nil is absent.
-package struct BasicProperties: Equatable, Sendable {
-  package var contentType: ByteString?
-  package var contentEncoding: ByteString?
-  package var headers: FieldTable?
-  package var deliveryMode: UInt8?
-  package var priority: UInt8?
-  package var correlationID: ByteString?
-  package var replyTo: ByteString?
-  package var expiration: ByteString?
-  package var messageID: ByteString?
-  package var timestamp: UInt64?
-  package var type: ByteString?
-  package var userID: ByteString?
-  package var appID: ByteString?
-  package var clusterID: ByteString?
+public struct BasicProperties: Equatable, Sendable {
+  public var contentType: ByteString?
+  public var contentEncoding: ByteString?
+  public var headers: FieldTable?
+  public var deliveryMode: UInt8?
+  public var priority: UInt8?
+  public var correlationID: ByteString?
+  public var replyTo: ByteString?
+  public var expiration: ByteString?
+  public var messageID: ByteString?
+  public var timestamp: UInt64?
+  public var type: ByteString?
+  public var userID: ByteString?
+  public var appID: ByteString?
+  public var clusterID: ByteString?
 
-  package init() {}
+  public init() {}
 
-  package init(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
+  public init(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
     var reader = FieldReader(octets)
     let flags = try PropertyFlags(from: &reader)
     func string(_ flag: PropertyFlags) throws(ProtocolError) -> ByteString? {
@@ -73,7 +73,7 @@ package struct BasicProperties: Equatable, Sendable {
   }
 
   /// Flags and fields, as they stand in a content header behind the body size.
-  package var octets: [UInt8] {
+  public var octets: [UInt8] {
     var flags: PropertyFlags = []
     var writer = FieldWriter()
     writer.put(UInt16(0))
@@ -122,27 +122,27 @@ extension PropertyFlags {
 }
 
 /// Where in a block of properties those stand that a broker looks at; the others are only checked.
-package struct PropertyIndex: Sendable {
-  package struct Place: Sendable {
-    package var offset: UInt32 = 0
-    package var count: UInt32 = 0
-    package var range: Range<Int> { Int(offset)..<Int(offset) + Int(count) }
+public struct PropertyIndex: Sendable {
+  public struct Place: Sendable {
+    public var offset: UInt32 = 0
+    public var count: UInt32 = 0
+    public var range: Range<Int> { Int(offset)..<Int(offset) + Int(count) }
   }
 
-  package private(set) var flags: PropertyFlags = []
-  package private(set) var deliveryMode: UInt8 = 0
-  package private(set) var priority: UInt8 = 0
+  public private(set) var flags: PropertyFlags = []
+  public private(set) var deliveryMode: UInt8 = 0
+  public private(set) var priority: UInt8 = 0
   /// The headers' fields, without the table's length.
-  package private(set) var headers = Place()
-  package private(set) var replyTo = Place()
-  package private(set) var expiration = Place()
-  package private(set) var userID = Place()
+  public private(set) var headers = Place()
+  public private(set) var replyTo = Place()
+  public private(set) var expiration = Place()
+  public private(set) var userID = Place()
 
-  package init() {}
+  public init() {}
 
   /// - Throws: 502 that says what is wrong
   // hot:
-  package init(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
+  public init(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
     do throws(ProtocolError) {
       try scan(octets)
     } catch {

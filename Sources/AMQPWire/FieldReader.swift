@@ -1,23 +1,23 @@
 /// Reads fields from octets that a peer sent. Every step is checked; nothing here can trap. Knows no method.
-package struct FieldReader: FieldVisitor {
-  package let octets: UnsafeRawBufferPointer
-  package private(set) var position = 0
+public struct FieldReader: FieldVisitor {
+  public let octets: UnsafeRawBufferPointer
+  public private(set) var position = 0
   /// Consecutive bits share an octet (4.2.5.2); any other field ends the run.
   private var bits: UInt8 = 0
   private var bitsLeft = 0
 
-  package init(_ octets: UnsafeRawBufferPointer) { self.octets = octets }
+  public init(_ octets: UnsafeRawBufferPointer) { self.octets = octets }
 
-  package var remaining: Int { octets.count - position }
+  public var remaining: Int { octets.count - position }
 
-  package func expectEnd() throws(ProtocolError) {
+  public func expectEnd() throws(ProtocolError) {
     guard remaining == 0 else {
       throw ProtocolError(.frameError, "\(remaining) octets too many after the last field")
     }
   }
 
   /// The next `count` octets, in place.
-  package mutating func take(_ count: Int, for what: StaticString) throws(ProtocolError)
+  public mutating func take(_ count: Int, for what: StaticString) throws(ProtocolError)
     -> UnsafeRawBufferPointer
   {
     bitsLeft = 0
@@ -34,14 +34,14 @@ package struct FieldReader: FieldVisitor {
     I(bigEndian: try take(MemoryLayout<I>.size, for: what).loadUnaligned(as: I.self))
   }
 
-  package mutating func octet() throws(ProtocolError) -> UInt8 { try integer(UInt8.self, for: "octet") }
-  package mutating func short() throws(ProtocolError) -> UInt16 { try integer(UInt16.self, for: "short") }
-  package mutating func long() throws(ProtocolError) -> UInt32 { try integer(UInt32.self, for: "long") }
-  package mutating func longLong() throws(ProtocolError) -> UInt64 {
+  public mutating func octet() throws(ProtocolError) -> UInt8 { try integer(UInt8.self, for: "octet") }
+  public mutating func short() throws(ProtocolError) -> UInt16 { try integer(UInt16.self, for: "short") }
+  public mutating func long() throws(ProtocolError) -> UInt32 { try integer(UInt32.self, for: "long") }
+  public mutating func longLong() throws(ProtocolError) -> UInt64 {
     try integer(UInt64.self, for: "longlong")
   }
 
-  package mutating func bit() throws(ProtocolError) -> Bool {
+  public mutating func bit() throws(ProtocolError) -> Bool {
     if bitsLeft == 0 {
       bits = try octet()
       bitsLeft = 8
@@ -54,7 +54,7 @@ package struct FieldReader: FieldVisitor {
   }
 
   /// A short string; in method fields it has to be UTF-8, as in RabbitMQ.
-  package mutating func shortString() throws(ProtocolError) -> ByteString {
+  public mutating func shortString() throws(ProtocolError) -> ByteString {
     let bytes = try take(Int(try octet()), for: "shortstr")
     guard String(validating: bytes, as: UTF8.self) != nil else {
       throw .malformedText
@@ -62,11 +62,11 @@ package struct FieldReader: FieldVisitor {
     return ByteString(bytes)
   }
 
-  package mutating func longString() throws(ProtocolError) -> ByteString {
+  public mutating func longString() throws(ProtocolError) -> ByteString {
     ByteString(try take(Int(try long()), for: "longstr"))
   }
 
-  package mutating func table() throws(ProtocolError) -> FieldTable { try table(depth: 0) }
+  public mutating func table() throws(ProtocolError) -> FieldTable { try table(depth: 0) }
 
   private mutating func table(depth: Int) throws(ProtocolError) -> FieldTable {
     var inner = FieldReader(try take(Int(try long()), for: "table"))
@@ -83,7 +83,7 @@ package struct FieldReader: FieldVisitor {
   }
 
   /// Checks a table from end to end without making values of it.
-  package mutating func skipTable() throws(ProtocolError) { try skipTable(depth: 0) }
+  public mutating func skipTable() throws(ProtocolError) { try skipTable(depth: 0) }
 
   private mutating func skipTable(depth: Int) throws(ProtocolError) {
     var inner = FieldReader(try take(Int(try long()), for: "table"))
@@ -139,7 +139,7 @@ package struct FieldReader: FieldVisitor {
 }
 
 extension ProtocolError {
-  package static let malformedText = ProtocolError(.frameError, "Malformed UTF-8 in shortstr")
+  public static let malformedText = ProtocolError(.frameError, "Malformed UTF-8 in shortstr")
   fileprivate static var tooDeep: ProtocolError {
     ProtocolError(.frameError, "a table nested deeper than \(WireLimits.tableDepth)")
   }
@@ -152,7 +152,7 @@ extension FieldReader {
   /// Shows each field of such a table: its name, its type octet, and the octets of its value, for strings,
   /// tables and arrays without their length. Stops at octets that are no field.
   // hot:
-  package static func forEachField(
+  public static func forEachField(
     of octets: UnsafeRawBufferPointer,
     _ body: (_ name: UnsafeRawBufferPointer, _ type: UInt8, _ value: UnsafeRawBufferPointer) -> Void
   ) {
@@ -184,23 +184,23 @@ extension FieldReader {
   }
 
   /// The fields of a table whose length has been read already, as `PropertyIndex` gives them.
-  package static func fields(of octets: UnsafeRawBufferPointer) throws(ProtocolError) -> FieldTable {
+  public static func fields(of octets: UnsafeRawBufferPointer) throws(ProtocolError) -> FieldTable {
     var reader = FieldReader(octets)
     return try reader.fields(depth: 0)
   }
 }
 
 extension FieldReader {
-  package mutating func bit(_ value: inout Bool) throws(ProtocolError) { value = try bit() }
-  package mutating func octet(_ value: inout UInt8) throws(ProtocolError) { value = try octet() }
-  package mutating func short(_ value: inout UInt16) throws(ProtocolError) { value = try short() }
-  package mutating func long(_ value: inout UInt32) throws(ProtocolError) { value = try long() }
-  package mutating func longLong(_ value: inout UInt64) throws(ProtocolError) { value = try longLong() }
-  package mutating func shortString(_ value: inout ByteString) throws(ProtocolError) {
+  public mutating func bit(_ value: inout Bool) throws(ProtocolError) { value = try bit() }
+  public mutating func octet(_ value: inout UInt8) throws(ProtocolError) { value = try octet() }
+  public mutating func short(_ value: inout UInt16) throws(ProtocolError) { value = try short() }
+  public mutating func long(_ value: inout UInt32) throws(ProtocolError) { value = try long() }
+  public mutating func longLong(_ value: inout UInt64) throws(ProtocolError) { value = try longLong() }
+  public mutating func shortString(_ value: inout ByteString) throws(ProtocolError) {
     value = try shortString()
   }
-  package mutating func longString(_ value: inout ByteString) throws(ProtocolError) {
+  public mutating func longString(_ value: inout ByteString) throws(ProtocolError) {
     value = try longString()
   }
-  package mutating func table(_ value: inout FieldTable) throws(ProtocolError) { value = try table() }
+  public mutating func table(_ value: inout FieldTable) throws(ProtocolError) { value = try table() }
 }

@@ -1,7 +1,7 @@
 /// Field tables: named values in order, as arguments and headers carry them. Knows nothing of octets.
 
 /// A value of a field table, of one of the types that RabbitMQ knows.
-package enum FieldValue: Hashable, Sendable {
+public enum FieldValue: Hashable, Sendable {
   case boolean(Bool)
   case int8(Int8)
   case uint8(UInt8)
@@ -23,7 +23,7 @@ package enum FieldValue: Hashable, Sendable {
   case void
 
   /// The octet that stands before the value on the wire.
-  package var typeOctet: UInt8 {
+  public var typeOctet: UInt8 {
     switch self {
     case .boolean: UInt8(ascii: "t")
     case .int8: UInt8(ascii: "b")
@@ -46,7 +46,7 @@ package enum FieldValue: Hashable, Sendable {
   }
 
   /// The type's name as RabbitMQ's error texts give it.
-  package var typeName: String {
+  public var typeName: String {
     switch self {
     case .boolean: "bool"
     case .int8: "byte"
@@ -69,7 +69,7 @@ package enum FieldValue: Hashable, Sendable {
   }
 
   /// The number that the value holds, whatever its integer type; nil for all else.
-  package var integer: Int64? {
+  public var integer: Int64? {
     switch self {
     case .int8(let number): Int64(number)
     case .uint8(let number): Int64(number)
@@ -82,22 +82,22 @@ package enum FieldValue: Hashable, Sendable {
     }
   }
 
-  package var string: ByteString? {
+  public var string: ByteString? {
     if case .string(let octets) = self { octets } else { nil }
   }
 }
 
 /// Names with values, in the order in which they came; a name may stand twice, as RabbitMQ allows.
-package struct FieldTable: Hashable, Sendable {
-  package private(set) var fields: [(name: ByteString, value: FieldValue)] = []
+public struct FieldTable: Hashable, Sendable {
+  public private(set) var fields: [(name: ByteString, value: FieldValue)] = []
 
-  package init() {}
+  public init() {}
 
-  package var isEmpty: Bool { fields.isEmpty }
-  package var count: Int { fields.count }
+  public var isEmpty: Bool { fields.isEmpty }
+  public var count: Int { fields.count }
 
   /// The first value of that name. Setting replaces it, appends it, or with nil takes it out.
-  package subscript(name: ByteString) -> FieldValue? {
+  public subscript(name: ByteString) -> FieldValue? {
     get { fields.first { $0.name == name }?.value }
     set {
       let index = fields.firstIndex { $0.name == name }
@@ -110,13 +110,13 @@ package struct FieldTable: Hashable, Sendable {
     }
   }
 
-  package mutating func append(_ name: ByteString, _ value: FieldValue) { fields.append((name, value)) }
+  public mutating func append(_ name: ByteString, _ value: FieldValue) { fields.append((name, value)) }
 
-  package static func == (left: FieldTable, right: FieldTable) -> Bool {
+  public static func == (left: FieldTable, right: FieldTable) -> Bool {
     left.fields.elementsEqual(right.fields) { $0.name == $1.name && $0.value == $1.value }
   }
 
-  package func hash(into hasher: inout Hasher) {
+  public func hash(into hasher: inout Hasher) {
     for field in fields {
       hasher.combine(field.name)
       hasher.combine(field.value)
@@ -125,13 +125,13 @@ package struct FieldTable: Hashable, Sendable {
 }
 
 extension FieldTable: ExpressibleByDictionaryLiteral {
-  package init(dictionaryLiteral elements: (ByteString, FieldValue)...) {
+  public init(dictionaryLiteral elements: (ByteString, FieldValue)...) {
     for (name, value) in elements { append(name, value) }
   }
 }
 
 extension FieldValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral {
-  package init(stringLiteral text: String) { self = .string(ByteString(text)) }
-  package init(booleanLiteral flag: Bool) { self = .boolean(flag) }
-  package init(integerLiteral number: Int64) { self = .int64(number) }
+  public init(stringLiteral text: String) { self = .string(ByteString(text)) }
+  public init(booleanLiteral flag: Bool) { self = .boolean(flag) }
+  public init(integerLiteral number: Int64) { self = .int64(number) }
 }

@@ -1,25 +1,25 @@
 /// Appends fields to octets that go to a peer. Knows no method.
-package struct FieldWriter: FieldVisitor {
-  package private(set) var bytes: [UInt8] = []
+public struct FieldWriter: FieldVisitor {
+  public private(set) var bytes: [UInt8] = []
   private var bitsUsed = 0
 
-  package init() {}
+  public init() {}
 
-  package mutating func put<I: FixedWidthInteger>(_ value: I) {
+  public mutating func put<I: FixedWidthInteger>(_ value: I) {
     bitsUsed = 0
     withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
   }
 
-  package mutating func put(_ octets: [UInt8]) {
+  public mutating func put(_ octets: [UInt8]) {
     bitsUsed = 0
     bytes.append(contentsOf: octets)
   }
 
-  package mutating func patchLong(_ value: UInt32, at position: Int) {
+  public mutating func patchLong(_ value: UInt32, at position: Int) {
     withUnsafeBytes(of: value.bigEndian) { bytes.replaceSubrange(position..<(position + 4), with: $0) }
   }
 
-  package mutating func bit(_ value: inout Bool) {
+  public mutating func bit(_ value: inout Bool) {
     if bitsUsed == 0 || bitsUsed == 8 {
       bytes.append(0)
       bitsUsed = 0
@@ -28,26 +28,26 @@ package struct FieldWriter: FieldVisitor {
     bitsUsed += 1
   }
 
-  package mutating func octet(_ value: inout UInt8) { put(value) }
-  package mutating func short(_ value: inout UInt16) { put(value) }
-  package mutating func long(_ value: inout UInt32) { put(value) }
-  package mutating func longLong(_ value: inout UInt64) { put(value) }
-  package mutating func shortString(_ value: inout ByteString) { put(shortString: value) }
-  package mutating func longString(_ value: inout ByteString) { put(longString: value) }
-  package mutating func table(_ value: inout FieldTable) { put(table: value) }
+  public mutating func octet(_ value: inout UInt8) { put(value) }
+  public mutating func short(_ value: inout UInt16) { put(value) }
+  public mutating func long(_ value: inout UInt32) { put(value) }
+  public mutating func longLong(_ value: inout UInt64) { put(value) }
+  public mutating func shortString(_ value: inout ByteString) { put(shortString: value) }
+  public mutating func longString(_ value: inout ByteString) { put(longString: value) }
+  public mutating func table(_ value: inout FieldTable) { put(table: value) }
 
   /// Our own names are short by construction; a longer one is a defect of ours, cut and not trapped.
-  package mutating func put(shortString value: ByteString) {
+  public mutating func put(shortString value: ByteString) {
     put(UInt8(min(value.count, 255)))
     bytes.append(contentsOf: value.bytes.prefix(255))
   }
 
-  package mutating func put(longString value: ByteString) {
+  public mutating func put(longString value: ByteString) {
     put(UInt32(truncatingIfNeeded: value.count))
     bytes.append(contentsOf: value.bytes)
   }
 
-  package mutating func put(table: FieldTable) {
+  public mutating func put(table: FieldTable) {
     sized { writer in
       for (name, value) in table.fields {
         writer.put(shortString: name)
@@ -64,7 +64,7 @@ package struct FieldWriter: FieldVisitor {
     bitsUsed = 0
   }
 
-  package mutating func put(value: FieldValue) {
+  public mutating func put(value: FieldValue) {
     put(value.typeOctet)
     switch value {
     case .boolean(let flag): put(flag ? 1 as UInt8 : 0)

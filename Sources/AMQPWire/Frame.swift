@@ -6,7 +6,7 @@
 ///     +------+---------+----------------+--------------+-------+
 
 @frozen
-package enum FrameType: RawRepresentable, Sendable {
+public enum FrameType: RawRepresentable, Sendable {
   case method
   case header
   case body
@@ -14,7 +14,7 @@ package enum FrameType: RawRepresentable, Sendable {
 
   // Written out to be inlined: each frame comes through here.
   @inlinable
-  package init?(rawValue: UInt8) {
+  public init?(rawValue: UInt8) {
     switch rawValue {
     case 1: self = .method
     case 2: self = .header
@@ -25,7 +25,7 @@ package enum FrameType: RawRepresentable, Sendable {
   }
 
   @inlinable
-  package var rawValue: UInt8 {
+  public var rawValue: UInt8 {
     switch self {
     case .method: 1
     case .header: 2
@@ -37,14 +37,14 @@ package enum FrameType: RawRepresentable, Sendable {
 
 /// The fields of a frame's first seven octets.
 @frozen
-package struct FrameHeader {
-  package let type: UInt8
-  package let channel: UInt16
-  package let size: Int
+public struct FrameHeader {
+  public let type: UInt8
+  public let channel: UInt16
+  public let size: Int
 
   /// What `octets` begin with, or nil if they are fewer than seven.
   @inlinable
-  package init?(_ octets: UnsafeRawBufferPointer) {
+  public init?(_ octets: UnsafeRawBufferPointer) {
     guard octets.count >= WireLimits.frameHeaderSize else { return nil }
     type = octets[0]
     channel = UInt16(bigEndian: octets.loadUnaligned(fromByteOffset: 1, as: UInt16.self))
@@ -53,18 +53,18 @@ package struct FrameHeader {
 
   /// The whole frame's length, with what stands around the payload.
   @inlinable
-  package var length: Int { size + WireLimits.frameOverhead }
+  public var length: Int { size + WireLimits.frameOverhead }
 }
 
 /// The fixed part of a content header frame (class, weight, body size), and the properties behind it.
 @frozen
-package struct ContentHeader {
-  package let classID: UInt16
-  package let weight: UInt16
-  package let bodySize: UInt64
+public struct ContentHeader {
+  public let classID: UInt16
+  public let weight: UInt16
+  public let bodySize: UInt64
 
   @inlinable
-  package init?(_ payload: UnsafeRawBufferPointer) {
+  public init?(_ payload: UnsafeRawBufferPointer) {
     guard payload.count >= WireLimits.contentHeaderSize else { return nil }
     classID = UInt16(bigEndian: payload.loadUnaligned(as: UInt16.self))
     weight = UInt16(bigEndian: payload.loadUnaligned(fromByteOffset: 2, as: UInt16.self))

@@ -1,18 +1,18 @@
 /// The bounds of the wire format, in one place. Knows no configuration: what an operator may set is in
 /// BrokerCore's `Settings`. Those that each frame needs are inlined into whoever asks.
-package enum WireLimits {
+public enum WireLimits {
   /// Octets around a frame's payload: type, channel, size, and the end octet.
-  @inlinable package static var frameOverhead: Int { 8 }
-  @inlinable package static var frameHeaderSize: Int { 7 }
-  @inlinable package static var frameEnd: UInt8 { 0xCE }
+  @inlinable public static var frameOverhead: Int { 8 }
+  @inlinable public static var frameHeaderSize: Int { 7 }
+  @inlinable public static var frameEnd: UInt8 { 0xCE }
   /// The least frame size that a peer may ask for. The specification says 4,096; RabbitMQ says 8,192.
-  package static let frameMinimum: UInt32 = 8192
+  public static let frameMinimum: UInt32 = 8192
   /// Before tuning no frame may be larger than this: a start-ok with its client properties fits well.
-  package static let handshakeFrameMaximum: UInt32 = 131_072
+  public static let handshakeFrameMaximum: UInt32 = 131_072
   /// Tables within tables within arrays: deeper ones are refused, since reading them recurses.
-  package static let tableDepth = 64
+  public static let tableDepth = 64
   /// A content header that announces more octets than this is malformed, as in RabbitMQ: 512 MiB.
-  @inlinable package static var bodyAnnounced: UInt64 { 536_870_912 }
+  @inlinable public static var bodyAnnounced: UInt64 { 536_870_912 }
   /// class, weight, body size: what stands before the properties in a content header.
-  @inlinable package static var contentHeaderSize: Int { 12 }
+  @inlinable public static var contentHeaderSize: Int { 12 }
 }

@@ -2,27 +2,27 @@
 
 /// A method's class and number.
 @frozen
-package struct MethodID: Hashable, Sendable, CustomStringConvertible {
-  package let classID: UInt16
-  package let methodID: UInt16
+public struct MethodID: Hashable, Sendable, CustomStringConvertible {
+  public let classID: UInt16
+  public let methodID: UInt16
 
   @inlinable
-  package init(_ classID: UInt16, _ methodID: UInt16) {
+  public init(_ classID: UInt16, _ methodID: UInt16) {
     self.classID = classID
     self.methodID = methodID
   }
 
   @inlinable
-  package static func == (left: MethodID, right: MethodID) -> Bool {
+  public static func == (left: MethodID, right: MethodID) -> Bool {
     left.classID == right.classID && left.methodID == right.methodID
   }
 
-  package var description: String { "\(classID).\(methodID)" }
+  public var description: String { "\(classID).\(methodID)" }
 }
 
 /// A method is its fields, in the order of the specification. `visit` names them once, for both
 /// directions: a `FieldReader` fills them from a frame, a `FieldWriter` appends them to one.
-package protocol Method: Sendable {
+public protocol Method: Sendable {
   static var id: MethodID { get }
   /// Whether a content header and a body follow.
   static var hasContent: Bool { get }
@@ -31,7 +31,7 @@ package protocol Method: Sendable {
 }
 
 /// What a method shows its fields to. Only reading can fail.
-package protocol FieldVisitor {
+public protocol FieldVisitor {
   mutating func bit(_ value: inout Bool) throws(ProtocolError)
   mutating func octet(_ value: inout UInt8) throws(ProtocolError)
   mutating func short(_ value: inout UInt16) throws(ProtocolError)
@@ -43,19 +43,19 @@ package protocol FieldVisitor {
 }
 
 extension Method {
-  package static var hasContent: Bool { false }
+  public static var hasContent: Bool { false }
 
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {}
 
   /// `QueueDeclareOk { $0.queue = name }`
-  package init(_ fill: (inout Self) -> Void) {
+  public init(_ fill: (inout Self) -> Void) {
     self.init()
     fill(&self)
   }
 
   /// Reads the arguments of a method frame, all of them and nothing behind them.
   /// - Throws: 501, as RabbitMQ does, with a text that names the method and what is wrong
-  package init(arguments: UnsafeRawBufferPointer) throws(ProtocolError) {
+  public init(arguments: UnsafeRawBufferPointer) throws(ProtocolError) {
     self.init()
     var reader = FieldReader(arguments)
     do throws(ProtocolError) {
@@ -69,7 +69,7 @@ extension Method {
   }
 
   /// Appends the whole method frame.
-  package func appendFrame(channel: UInt16, to bytes: inout [UInt8]) {
+  public func appendFrame(channel: UInt16, to bytes: inout [UInt8]) {
     var copy = self
     var writer = FieldWriter()
     writer.put(FrameType.method.rawValue)
@@ -88,7 +88,7 @@ extension Method {
 
 extension MethodID {
   /// Every method of AMQP 0-9-1 with RabbitMQ's extensions.
-  package static let all: [any Method.Type] = [
+  public static let all: [any Method.Type] = [
     ConnectionStart.self, ConnectionStartOk.self, ConnectionSecure.self, ConnectionSecureOk.self,
     ConnectionTune.self, ConnectionTuneOk.self, ConnectionOpen.self, ConnectionOpenOk.self,
     ConnectionClose.self, ConnectionCloseOk.self, ConnectionBlocked.self, ConnectionUnblocked.self,

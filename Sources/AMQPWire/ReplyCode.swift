@@ -1,5 +1,5 @@
 /// The reply codes of AMQP 0-9-1 (1.2), and an error that carries one. Knows nothing of who is told.
-package enum ReplyCode: UInt16, Sendable {
+public enum ReplyCode: UInt16, Sendable {
   case success = 200
   case contentTooLarge = 311
   case noRoute = 312
@@ -21,7 +21,7 @@ package enum ReplyCode: UInt16, Sendable {
   case internalError = 541
 
   /// The name that begins a reply text: "NOT_FOUND - no queue 'q' in vhost '/'".
-  package var name: String {
+  public var name: String {
     switch self {
     case .success: "OK"
     case .contentTooLarge: "CONTENT_TOO_LARGE"
@@ -46,7 +46,7 @@ package enum ReplyCode: UInt16, Sendable {
   }
 
   /// True when the whole connection ends and not one channel only, as RabbitMQ decides it.
-  package var closesConnection: Bool {
+  public var closesConnection: Bool {
     switch self {
     case .success, .contentTooLarge, .noRoute, .noConsumers, .accessRefused, .notFound, .resourceLocked,
       .preconditionFailed:
@@ -58,22 +58,22 @@ package enum ReplyCode: UInt16, Sendable {
 
 /// What a peer got wrong: a code, whose scope says what it ends, and a text that names the thing, the value
 /// and what was expected.
-package struct ProtocolError: Error, Equatable, Sendable {
-  package let code: ReplyCode
-  package let text: String
+public struct ProtocolError: Error, Equatable, Sendable {
+  public let code: ReplyCode
+  public let text: String
 
-  package init(_ code: ReplyCode, _ text: String) {
+  public init(_ code: ReplyCode, _ text: String) {
     self.code = code
     self.text = text
   }
 
   /// The text as it goes into a close method, whose field is a short string.
-  package var replyText: ByteString { ByteString.short("\(code.name) - \(text)") }
+  public var replyText: ByteString { ByteString.short("\(code.name) - \(text)") }
 }
 
 extension ByteString {
   /// `text` cut to the 255 octets of a short string, at a character's border.
-  package static func short(_ text: String) -> ByteString {
+  public static func short(_ text: String) -> ByteString {
     let octets = Array(text.utf8.prefix(256))
     guard octets.count > 255 else { return ByteString(octets) }
     var end = 255

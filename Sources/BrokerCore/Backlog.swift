@@ -32,14 +32,14 @@ struct Backlog {
 }
 
 /// A message in one queue.
-package struct QueuedMessage: Comparable {
-  package let message: Message
+public struct QueuedMessage: Comparable {
+  public let message: Message
   /// Grows with each message of a queue; never given twice.
-  package let position: UInt64
-  package var redelivered = false
+  public let position: UInt64
+  public var redelivered = false
 
-  package static func == (left: QueuedMessage, right: QueuedMessage) -> Bool {
+  public static func == (left: QueuedMessage, right: QueuedMessage) -> Bool {
     left.position == right.position
   }
-  package static func < (left: QueuedMessage, right: QueuedMessage) -> Bool { left.position < right.position }
+  public static func < (left: QueuedMessage, right: QueuedMessage) -> Bool { left.position < right.position }
 }

@@ -4,15 +4,15 @@ import Logging
 /// The broker: its virtual hosts, its users, and the exchange types it knows. Knows no socket.
 ///
 /// Everything reachable from here lives on one event loop: there is no lock, and nothing is `Sendable`.
-package final class Broker {
-  package let settings: Settings
-  package let clock: any Clock
-  package let logger: Logger
-  package private(set) var vhosts: [ByteString: VirtualHost] = [:]
+public final class Broker {
+  public let settings: Settings
+  public let clock: any Clock
+  public let logger: Logger
+  public private(set) var vhosts: [ByteString: VirtualHost] = [:]
   private var exchangeTypes: [ByteString: ExchangeTypeMaker] = [:]
   private var lastConnection: UInt64 = 0
 
-  package init(
+  public init(
     settings: Settings = Settings(), clock: any Clock = SystemClock(), logger: Logger = Logger(label: "yutu")
   ) {
     self.settings = settings
@@ -28,20 +28,20 @@ package final class Broker {
   }
 
   @discardableResult
-  package func addVirtualHost(_ name: ByteString) -> VirtualHost {
+  public func addVirtualHost(_ name: ByteString) -> VirtualHost {
     if let vhost = vhosts[name] { return vhost }
     let vhost = VirtualHost(name: name, broker: self)
     vhosts[name] = vhost
     return vhost
   }
 
-  package func nextConnectionID() -> ConnectionID {
+  public func nextConnectionID() -> ConnectionID {
     lastConnection += 1
     return ConnectionID(lastConnection)
   }
 
   /// - Returns: the user, or why the log says that there is none. The peer is told the same for each.
-  package func authenticate(user: ByteString, password: ByteString, fromLoopback: Bool) -> Login {
+  public func authenticate(user: ByteString, password: ByteString, fromLoopback: Bool) -> Login {
     guard let known = settings.users.first(where: { $0.name.utf8.elementsEqual(user.bytes) }),
       known.hasPassword(password)
     else { return .refused("user '\(user)' - invalid credentials") }
@@ -51,7 +51,7 @@ package final class Broker {
     return .accepted(known)
   }
 
-  package enum Login {
+  public enum Login {
     case accepted(User)
     case refused(String)
   }
@@ -67,12 +67,12 @@ package final class Broker {
     return try make(exchange)
   }
 
-  package func knowsExchangeType(_ name: ByteString) -> Bool { exchangeTypes[name] != nil }
+  public func knowsExchangeType(_ name: ByteString) -> Bool { exchangeTypes[name] != nil }
 
   /// Puts a type into force, for new exchanges and for those that have it: each of these gets a new object
   /// and all its bindings again. All switch together or none does.
   /// - Throws: what the first exchange or binding was refused for.
-  package func install(exchangeType name: ByteString, _ make: @escaping ExchangeTypeMaker)
+  public func install(exchangeType name: ByteString, _ make: @escaping ExchangeTypeMaker)
     throws(ProtocolError)
   {
     var fresh: [(exchange: Exchange, type: any ExchangeType)] = []
@@ -91,5 +91,5 @@ package final class Broker {
   }
 
   /// Takes a type away from new exchanges; those that have it keep what they have.
-  package func withdraw(exchangeType name: ByteString) { exchangeTypes[name] = nil }
+  public func withdraw(exchangeType name: ByteString) { exchangeTypes[name] = nil }
 }

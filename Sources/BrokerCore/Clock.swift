@@ -5,15 +5,15 @@
 #endif
 
 /// The time, as the broker sees it; tests bring their own. Knows no calendar.
-package protocol Clock: AnyObject, Sendable {
+public protocol Clock: AnyObject, Sendable {
   /// Nanoseconds since some moment in the past; never goes back.
   var nanoseconds: UInt64 { get }
 }
 
-package final class SystemClock: Clock {
-  package init() {}
+public final class SystemClock: Clock {
+  public init() {}
 
-  package var nanoseconds: UInt64 {
+  public var nanoseconds: UInt64 {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
     return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)

@@ -1,24 +1,24 @@
 import AMQPWire
 
 /// A consumer: who takes messages from one queue, and how many at a time. Knows no socket.
-package final class Consumer {
-  package let tag: ByteString
-  package let queue: Queue
-  package let noAck: Bool
-  package let exclusive: Bool
+public final class Consumer {
+  public let tag: ByteString
+  public let queue: Queue
+  public let noAck: Bool
+  public let exclusive: Bool
   /// `x-priority`: the higher is served first while it has credit.
-  package let priority: Int
+  public let priority: Int
   /// How many messages it may hold unacknowledged; 0 is no limit.
-  package let prefetch: Int
-  package let arguments: FieldTable
+  public let prefetch: Int
+  public let arguments: FieldTable
   /// The channel's: delivery tags, and the limit that its consumers share.
-  package let deliveries: Deliveries
+  public let deliveries: Deliveries
   private let outlet: any ConsumerOutlet
-  package internal(set) var unsettled = 0
+  public internal(set) var unsettled = 0
   /// True while the queue has it in its list.
-  package internal(set) var isSubscribed = false
+  public internal(set) var isSubscribed = false
 
-  package init(
+  public init(
     tag: ByteString, queue: Queue, noAck: Bool, exclusive: Bool = false, priority: Int = 0, prefetch: Int = 0,
     arguments: FieldTable = [:], deliveries: Deliveries, outlet: any ConsumerOutlet
   ) {
@@ -53,7 +53,7 @@ package final class Consumer {
 }
 
 /// Where a consumer's deliveries go: a channel's outbox, or a test's list.
-package protocol ConsumerOutlet: AnyObject {
+public protocol ConsumerOutlet: AnyObject {
   /// False while the peer does not read as fast as we write.
   var isOpen: Bool { get }
   func deliver(_ message: Message, tag: UInt64, redelivered: Bool)

@@ -4,15 +4,15 @@ import DequeModule
 /// What one channel was given and has not settled. Knows no socket.
 
 /// A message that a channel holds unacknowledged.
-package struct Delivery {
-  package let tag: UInt64
-  package let queued: QueuedMessage
+public struct Delivery {
+  public let tag: UInt64
+  public let queued: QueuedMessage
   /// Nil only inside `Deliveries`, where it marks a settled one that still holds a place. For `basic.get`
   /// a consumer of its own that is in no queue's list.
   fileprivate(set) var consumer: Consumer?
   /// Came through a consumer, and so counts towards the channel's limit.
   fileprivate let isLimited: Bool
-  package var queue: Queue? { consumer?.queue }
+  public var queue: Queue? { consumer?.queue }
 
   init(tag: UInt64, queued: QueuedMessage, consumer: Consumer, limited: Bool) {
     self.tag = tag
@@ -22,25 +22,25 @@ package struct Delivery {
   }
 }
 
-package enum Settlement {
+public enum Settlement {
   case acknowledged
   case rejected(requeue: Bool)
 }
 
-package final class Deliveries {
+public final class Deliveries {
   /// In the order of their tags. Settled ones in the middle stay as gaps until they are the most.
   private var entries = Deque<Delivery>()
   private var gaps = 0
   private var lastTag: UInt64 = 0
   /// `basic.qos` with global: how many unsettled messages all consumers of the channel may share; 0 is no
   /// limit.
-  package private(set) var limit = 0
+  public private(set) var limit = 0
   /// Unsettled messages that came through consumers.
   private var limited = 0
 
-  package init() {}
+  public init() {}
 
-  package var count: Int { entries.count - gaps }
+  public var count: Int { entries.count - gaps }
 
   // hot:
   var hasCredit: Bool { limit == 0 || limited < limit }
@@ -57,12 +57,12 @@ package final class Deliveries {
     entries.append(delivery)
   }
 
-  package func setLimit(_ count: Int) { limit = count }
+  public func setLimit(_ count: Int) { limit = count }
 
   /// Takes out the delivery with that tag; with `multiple` all up to it, and with tag 0 all there are.
   /// - Returns: false if there is no such delivery (406 for the peer).
   // hot:
-  package func take(_ tag: UInt64, multiple: Bool, _ each: (Delivery) -> Void) -> Bool {
+  public func take(_ tag: UInt64, multiple: Bool, _ each: (Delivery) -> Void) -> Bool {
     if multiple {
       if tag == 0 {
         takeAll(each)
@@ -94,7 +94,7 @@ package final class Deliveries {
     return true
   }
 
-  package func takeAll(_ each: (Delivery) -> Void) {
+  public func takeAll(_ each: (Delivery) -> Void) {
     let all = entries
     entries.removeAll()
     gaps = 0
@@ -102,7 +102,7 @@ package final class Deliveries {
   }
 
   /// Puts back what a transaction took and rolled back.
-  package func restore(_ deliveries: [Delivery]) {
+  public func restore(_ deliveries: [Delivery]) {
     guard !deliveries.isEmpty else { return }
     var all = Array(entries.filter { $0.consumer != nil }) + deliveries
     all.sort { $0.tag < $1.tag }
@@ -146,7 +146,7 @@ package final class Deliveries {
 extension Delivery {
   /// Settles what `Deliveries.take` gave. Nothing is delivered yet: `Queue.drain` does that, once for many.
   // hot:
-  package func settle(_ settlement: Settlement) {
+  public func settle(_ settlement: Settlement) {
     guard let consumer else { return }
     consumer.deliveries.release(self)
     consumer.queue.settle(queued, settlement)

@@ -15,7 +15,7 @@ extension Exchange {
 }
 
 extension Queue {
-  package var isLocked: ProtocolError {
+  public var isLocked: ProtocolError {
     ProtocolError(
       .resourceLocked,
       "cannot obtain exclusive access to locked \(described). It could be originally declared on another "
@@ -74,7 +74,7 @@ extension FieldValue {
   }
 
   /// The value as an error text shows it.
-  package var shown: String {
+  public var shown: String {
     switch self {
     case .boolean(let flag): "\(flag)"
     case .float(let number): "\(number)"

@@ -1,20 +1,20 @@
 import AMQPWire
 
 /// An exchange: a name, a type that routes, and the bindings that lead away from it. Knows no queue's inside.
-package final class Exchange {
-  package let name: ByteString
-  package let typeName: ByteString
-  package let durable: Bool
-  package let autoDelete: Bool
-  package let isInternal: Bool
-  package let arguments: FieldTable
-  package let alternateExchange: ByteString?
-  package unowned let vhost: VirtualHost
+public final class Exchange {
+  public let name: ByteString
+  public let typeName: ByteString
+  public let durable: Bool
+  public let autoDelete: Bool
+  public let isInternal: Bool
+  public let arguments: FieldTable
+  public let alternateExchange: ByteString?
+  public unowned let vhost: VirtualHost
   /// Set right after `init`, and anew when a script is reloaded.
-  package internal(set) var type: any ExchangeType = Unrouted()
+  public internal(set) var type: any ExchangeType = Unrouted()
 
   /// Bindings that lead away from here, by what they are.
-  package private(set) var bindings: [Binding.Identity: Binding] = [:]
+  public private(set) var bindings: [Binding.Identity: Binding] = [:]
   /// Bindings of other exchanges that lead here.
   var incoming: Set<Binding> = []
   var routedStamp: UInt64 = 0
@@ -30,10 +30,10 @@ package final class Exchange {
     self.vhost = vhost
   }
 
-  package var isDefault: Bool { name.isEmpty }
+  public var isDefault: Bool { name.isEmpty }
 
   /// Bindings in the order in which they were made.
-  package var orderedBindings: [Binding] { bindings.values.sorted { $0.sequence < $1.sequence } }
+  public var orderedBindings: [Binding] { bindings.values.sorted { $0.sequence < $1.sequence } }
 
   func insert(_ binding: Binding) throws(ProtocolError) {
     try type.add(binding)
@@ -49,15 +49,15 @@ package final class Exchange {
 }
 
 /// What `exchange.declare` asks for.
-package struct ExchangeDefinition {
-  package var name: ByteString
-  package var type: ByteString
-  package var durable: Bool
-  package var autoDelete: Bool
-  package var isInternal: Bool
-  package var arguments: FieldTable
+public struct ExchangeDefinition {
+  public var name: ByteString
+  public var type: ByteString
+  public var durable: Bool
+  public var autoDelete: Bool
+  public var isInternal: Bool
+  public var arguments: FieldTable
 
-  package init(
+  public init(
     name: ByteString, type: ByteString, durable: Bool = false, autoDelete: Bool = false,
     isInternal: Bool = false, arguments: FieldTable = [:]
   ) {
@@ -71,20 +71,21 @@ package struct ExchangeDefinition {
 }
 
 /// A rule that leads from an exchange to a queue or to another exchange.
-package final class Binding {
+public final class Binding {
   /// Two bindings with all of this in common are one (1.7.2.3).
-  package struct Identity: Hashable {
+  public struct Identity: Hashable {
     let toQueue: Bool
     let destination: ByteString
     let key: ByteString
-    let arguments: FieldTable
+    /// As octets: as values, a table that holds a NaN is not equal to itself and would never be found again.
+    let arguments: [UInt8]
   }
 
-  package enum Destination {
+  public enum Destination {
     case queue(Queue)
     case exchange(Exchange)
 
-    package var name: ByteString {
+    public var name: ByteString {
       switch self {
       case .queue(let queue): queue.name
       case .exchange(let exchange): exchange.name
@@ -108,12 +109,12 @@ package final class Binding {
     }
   }
 
-  package unowned let source: Exchange
-  package let destination: Destination
-  package let key: ByteString
-  package let arguments: FieldTable
+  public unowned let source: Exchange
+  public let destination: Destination
+  public let key: ByteString
+  public let arguments: FieldTable
   /// Grows with each binding of a virtual host: the order in which they were made.
-  package let sequence: UInt64
+  public let sequence: UInt64
 
   init(source: Exchange, destination: Destination, key: ByteString, arguments: FieldTable, sequence: UInt64) {
     self.source = source
@@ -123,15 +124,17 @@ package final class Binding {
     self.sequence = sequence
   }
 
-  package var identity: Identity {
-    Identity(
-      toQueue: destination.isQueue, destination: destination.name, key: key, arguments: arguments)
+  public var identity: Identity {
+    var octets = FieldWriter()
+    octets.put(table: arguments)
+    return Identity(
+      toQueue: destination.isQueue, destination: destination.name, key: key, arguments: octets.bytes)
   }
 }
 
 extension Binding: Hashable {
-  package static func == (left: Binding, right: Binding) -> Bool { left === right }
-  package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+  public static func == (left: Binding, right: Binding) -> Bool { left === right }
+  public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
 }
 
 /// The type of an exchange that is not yet wired up.

@@ -4,7 +4,7 @@ import AMQPWire
 /// Knows no wire.
 ///
 /// One object serves one exchange, and keeps whatever index makes its `route` fast.
-package protocol ExchangeType: AnyObject {
+public protocol ExchangeType: AnyObject {
   /// True if the routing key alone decides, so that a channel may remember where a key led until the
   /// virtual host's topology changes.
   var routesByKeyAlone: Bool { get }
@@ -22,27 +22,27 @@ package protocol ExchangeType: AnyObject {
 }
 
 /// Makes the object for one exchange, or throws 406 if the exchange's arguments are refused.
-package typealias ExchangeTypeMaker = (Exchange) throws(ProtocolError) -> any ExchangeType
+public typealias ExchangeTypeMaker = (Exchange) throws(ProtocolError) -> any ExchangeType
 
 /// Where one message goes. One object serves a whole virtual host, and is used again for each message.
-package final class Destinations {
+public final class Destinations {
   /// Each queue once, in the order in which they were found.
-  package private(set) var queues: ContiguousArray<Queue> = []
+  public private(set) var queues: ContiguousArray<Queue> = []
   /// Exchanges that were reached and are still to be asked.
   private var waiting: ContiguousArray<Exchange> = []
   /// True as long as every exchange that was asked routes by key alone.
-  package private(set) var byKeyAlone = true
+  public private(set) var byKeyAlone = true
   /// Bindings and names that the exchange at hand has chosen.
   private(set) var choices = 0
   /// A script has said that the message is to be dropped.
-  package private(set) var isDropped = false
+  public private(set) var isDropped = false
   private var stamp: UInt64 = 0
   private unowned let vhost: VirtualHost
 
   init(vhost: VirtualHost) { self.vhost = vhost }
 
   // hot:
-  package func add(_ binding: Binding) {
+  public func add(_ binding: Binding) {
     choices += 1
     switch binding.destination {
     case .queue(let queue): add(queue)
@@ -51,14 +51,14 @@ package final class Destinations {
   }
 
   /// A queue by its name, as the default exchange does it. An unknown name is no destination.
-  package func add(queueNamed name: UnsafeRawBufferPointer) {
+  public func add(queueNamed name: UnsafeRawBufferPointer) {
     guard let queue = vhost.destination(named: name) else { return }
     choices += 1
     add(queue)
   }
 
   /// The message is accepted and goes nowhere: neither to an alternate exchange nor back to its publisher.
-  package func drop() {
+  public func drop() {
     choices += 1
     isDropped = true
   }

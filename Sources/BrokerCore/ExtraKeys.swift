@@ -2,8 +2,8 @@ import AMQPWire
 
 /// The routing keys that the headers CC and BCC add to a message, an extension of RabbitMQ
 /// (https://www.rabbitmq.com/docs/sender-selected). Knows no exchange.
-package final class ExtraKeys {
-  package let keys: [ByteString]
+public final class ExtraKeys {
+  public let keys: [ByteString]
 
   init(_ keys: [ByteString]) { self.keys = keys }
 }
@@ -11,7 +11,7 @@ package final class ExtraKeys {
 extension Message {
   /// This message, or if its headers carry CC or BCC, one that goes to those keys too and does not show BCC.
   /// - Throws: 406 if one of them is not an array of strings
-  package func withExtraKeys() throws(ProtocolError) -> Message {
+  public func withExtraKeys() throws(ProtocolError) -> Message {
     guard headers.holdsCC else { return self }
     let table = headerTable()
     let extra = try table.keys(in: "CC") + table.keys(in: "BCC")
@@ -28,7 +28,7 @@ extension Message {
   }
 
   /// The same exchange, routing key and body under other properties.
-  package func withProperties(_ changed: BasicProperties) throws(ProtocolError) -> Message {
+  public func withProperties(_ changed: BasicProperties) throws(ProtocolError) -> Message {
     let copy = try ByteString(changed.octets).withOctets { (octets) throws(ProtocolError) -> Message in
       Message.make(
         envelope: envelope, properties: octets, index: try PropertyIndex(octets), bodySize: body.count)

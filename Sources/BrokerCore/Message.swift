@@ -7,16 +7,16 @@ import AMQPWire
 ///     | exchange, short str. | routing key, short str. | properties | body |
 ///     +----------------------+-------------------------+------------+------+
 ///     `---------------- envelope ----------------------'
-package final class Message: ManagedBuffer<Message.Layout, UInt8> {
-  package struct Layout {
+public final class Message: ManagedBuffer<Message.Layout, UInt8> {
+  public struct Layout {
     let exchangeCount: Int
     let envelopeCount: Int
     let propertiesCount: Int
-    package let bodyCount: Int
-    package var bodyFilled = 0
-    package let properties: PropertyIndex
+    public let bodyCount: Int
+    public var bodyFilled = 0
+    public let properties: PropertyIndex
     /// Set when the headers carry CC or BCC.
-    package var extraKeys: ExtraKeys?
+    public var extraKeys: ExtraKeys?
   }
 
   /// - Parameters:
@@ -24,7 +24,7 @@ package final class Message: ManagedBuffer<Message.Layout, UInt8> {
   ///   - properties: flags and fields, which `index` was made of
   ///   - bodySize: octets that `appendBody` will bring
   // hot:
-  package static func make(
+  public static func make(
     envelope: UnsafeRawBufferPointer, properties: UnsafeRawBufferPointer, index: PropertyIndex, bodySize: Int
   ) -> Message {
     let made = Message.create(minimumCapacity: envelope.count + properties.count + bodySize) { _ in
@@ -46,7 +46,7 @@ package final class Message: ManagedBuffer<Message.Layout, UInt8> {
   /// Appends the payload of a body frame.
   /// - Returns: false, and nothing is appended, if it is more than was announced.
   // hot:
-  package func appendBody(_ part: UnsafeRawBufferPointer) -> Bool {
+  public func appendBody(_ part: UnsafeRawBufferPointer) -> Bool {
     withUnsafeMutablePointers { layout, start in
       let filled = layout.pointee.bodyFilled
       guard part.count <= layout.pointee.bodyCount - filled else { return false }
@@ -59,7 +59,7 @@ package final class Message: ManagedBuffer<Message.Layout, UInt8> {
     }
   }
 
-  package var isComplete: Bool { header.bodyFilled == header.bodyCount }
+  public var isComplete: Bool { header.bodyFilled == header.bodyCount }
 
   // The octets below are valid as long as the message is referenced.
 
@@ -68,23 +68,23 @@ package final class Message: ManagedBuffer<Message.Layout, UInt8> {
   }
 
   /// Exchange and routing key, each with its length octet.
-  package var envelope: UnsafeRawBufferPointer { octets(0, header.envelopeCount) }
-  package var exchange: UnsafeRawBufferPointer { octets(1, header.exchangeCount) }
-  package var routingKey: UnsafeRawBufferPointer {
+  public var envelope: UnsafeRawBufferPointer { octets(0, header.envelopeCount) }
+  public var exchange: UnsafeRawBufferPointer { octets(1, header.exchangeCount) }
+  public var routingKey: UnsafeRawBufferPointer {
     let start = header.exchangeCount + 2
     return octets(start, header.envelopeCount - start)
   }
-  package var properties: UnsafeRawBufferPointer { octets(header.envelopeCount, header.propertiesCount) }
-  package var body: UnsafeRawBufferPointer {
+  public var properties: UnsafeRawBufferPointer { octets(header.envelopeCount, header.propertiesCount) }
+  public var body: UnsafeRawBufferPointer {
     octets(header.envelopeCount + header.propertiesCount, header.bodyCount)
   }
   /// The fields of the headers table, without its length; empty if there is none.
-  package var headers: UnsafeRawBufferPointer {
+  public var headers: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: properties[header.properties.headers.range])
   }
 
   /// The headers as values. They were checked when the message came in, so they can be read.
-  package func headerTable() -> FieldTable {
+  public func headerTable() -> FieldTable {
     (try? FieldReader.fields(of: headers)) ?? FieldTable()
   }
 }

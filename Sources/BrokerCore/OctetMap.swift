@@ -6,7 +6,7 @@ import AMQPWire
 
 /// A hash table from octets to values, asked with octets where they lie: no key is made to look one up.
 /// Knows nothing of what its keys mean.
-package struct OctetMap<Value> {
+public struct OctetMap<Value> {
   private struct Slot {
     let hash: Int
     let key: ByteString
@@ -15,12 +15,12 @@ package struct OctetMap<Value> {
 
   /// Open addressing with linear probing; the count of slots is a power of two, at most 3/4 are taken.
   private var slots: ContiguousArray<Slot?> = []
-  package private(set) var count = 0
+  public private(set) var count = 0
 
-  package init() {}
+  public init() {}
 
-  package var isEmpty: Bool { count == 0 }
-  package var values: [Value] { slots.compactMap { $0?.value } }
+  public var isEmpty: Bool { count == 0 }
+  public var values: [Value] { slots.compactMap { $0?.value } }
 
   /// Swift's seeded hash: a client that chooses keys cannot choose their collisions.
   private static func hash(_ octets: UnsafeRawBufferPointer) -> Int {
@@ -41,12 +41,12 @@ package struct OctetMap<Value> {
     return nil
   }
 
-  package subscript(octets: UnsafeRawBufferPointer) -> Value? {
+  public subscript(octets: UnsafeRawBufferPointer) -> Value? {
     guard let index = index(of: octets, hash: Self.hash(octets)) else { return nil }
     return slots[index]?.value
   }
 
-  package subscript(key: ByteString) -> Value? {
+  public subscript(key: ByteString) -> Value? {
     get { key.bytes.withUnsafeBytes { self[$0] } }
     set {
       let hash = key.bytes.withUnsafeBytes { Self.hash($0) }

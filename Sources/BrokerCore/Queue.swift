@@ -1,20 +1,20 @@
 import AMQPWire
 
 /// A queue: messages in order, who may take them, and when they leave. Knows nothing of sockets.
-package final class Queue {
-  package let name: ByteString
-  package let durable: Bool
-  package let autoDelete: Bool
+public final class Queue {
+  public let name: ByteString
+  public let durable: Bool
+  public let autoDelete: Bool
   /// The connection that declared an exclusive queue, and that alone may use it.
-  package let owner: ConnectionID?
-  package let arguments: FieldTable
-  package unowned let vhost: VirtualHost
+  public let owner: ConnectionID?
+  public let arguments: FieldTable
+  public unowned let vhost: VirtualHost
 
   private var backlog = Backlog()
   private var consumers = Consumers()
   private var lastPosition: UInt64 = 0
-  package private(set) var unsettledCount = 0
-  package private(set) var isDeleted = false
+  public private(set) var unsettledCount = 0
+  public private(set) var isDeleted = false
   private var hadConsumer = false
 
   /// Bindings that lead here.
@@ -32,14 +32,14 @@ package final class Queue {
     self.vhost = vhost
   }
 
-  package var readyCount: Int { backlog.count }
-  package var consumerCount: Int { consumers.count }
+  public var readyCount: Int { backlog.count }
+  public var consumerCount: Int { consumers.count }
 
   // MARK: messages in
 
   /// To a consumer that waits, or into the backlog.
   // hot:
-  package func enqueue(_ message: Message) {
+  public func enqueue(_ message: Message) {
     lastPosition += 1
     let queued = QueuedMessage(message: message, position: lastPosition)
     if backlog.isEmpty, let consumer = consumers.nextWithCredit() {
@@ -53,7 +53,7 @@ package final class Queue {
 
   /// Delivers as long as there are messages and consumers with credit.
   // hot:
-  package func drain() {
+  public func drain() {
     while !backlog.isEmpty, let consumer = consumers.nextWithCredit() {
       guard let queued = backlog.popFirst() else { return }
       hand(queued, to: consumer)
@@ -69,7 +69,7 @@ package final class Queue {
   /// `basic.get`. With a getter the message is its until it is settled, without one it is gone.
   /// - Parameter getter: a consumer that is in no queue's list, to hold the delivery
   /// - Returns: the message, its delivery tag, and nil if the queue is empty
-  package func get(_ getter: Consumer) -> (queued: QueuedMessage, tag: UInt64)? {
+  public func get(_ getter: Consumer) -> (queued: QueuedMessage, tag: UInt64)? {
     guard let queued = backlog.popFirst() else { return nil }
     let tag = getter.deliveries.nextTag()
     if !getter.noAck {
@@ -91,7 +91,7 @@ package final class Queue {
 
   /// Drops what is ready; what is unsettled stays with its consumers.
   /// - Returns: how many were dropped
-  package func purge() -> Int {
+  public func purge() -> Int {
     defer { backlog.removeAll() }
     return backlog.count
   }
@@ -99,7 +99,7 @@ package final class Queue {
   // MARK: consumers
 
   /// - Throws: 403 if somebody consumes exclusively, or if this one wants to and is not alone.
-  package func subscribe(_ consumer: Consumer) throws(ProtocolError) {
+  public func subscribe(_ consumer: Consumer) throws(ProtocolError) {
     if consumers.all.contains(where: \.exclusive) || (consumer.exclusive && !consumers.isEmpty) {
       throw ProtocolError(.accessRefused, "\(described) in exclusive use")
     }
@@ -110,7 +110,7 @@ package final class Queue {
 
   /// Takes a consumer out; what it has not settled stays with its channel. An auto-delete queue goes with
   /// its last consumer.
-  package func unsubscribe(_ consumer: Consumer) {
+  public func unsubscribe(_ consumer: Consumer) {
     guard consumer.isSubscribed else { return }
     consumer.isSubscribed = false
     consumers.remove(consumer)
@@ -130,18 +130,18 @@ package final class Queue {
   }
 
   /// "queue 'q' in vhost '/'", as error texts have it.
-  package var described: String { "queue '\(name)' in vhost '\(vhost.name)'" }
+  public var described: String { "queue '\(name)' in vhost '\(vhost.name)'" }
 }
 
 /// What `queue.declare` asks for.
-package struct QueueDefinition {
-  package var name: ByteString
-  package var durable: Bool
-  package var owner: ConnectionID?
-  package var autoDelete: Bool
-  package var arguments: FieldTable
+public struct QueueDefinition {
+  public var name: ByteString
+  public var durable: Bool
+  public var owner: ConnectionID?
+  public var autoDelete: Bool
+  public var arguments: FieldTable
 
-  package init(
+  public init(
     name: ByteString, durable: Bool = false, owner: ConnectionID? = nil, autoDelete: Bool = false,
     arguments: FieldTable = [:]
   ) {
@@ -154,7 +154,7 @@ package struct QueueDefinition {
 }
 
 /// A connection's number, never given twice while the process lives.
-package struct ConnectionID: Hashable, Sendable {
-  package let number: UInt64
-  package init(_ number: UInt64) { self.number = number }
+public struct ConnectionID: Hashable, Sendable {
+  public let number: UInt64
+  public init(_ number: UInt64) { self.number = number }
 }

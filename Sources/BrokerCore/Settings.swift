@@ -1,41 +1,41 @@
 import AMQPWire
 
 /// What an operator may set, with the values that RabbitMQ ships, and the bounds of the core. Knows no file.
-package struct Settings: Sendable {
+public struct Settings: Sendable {
   /// The most octets of a frame, with what stands around its payload (`connection.tune`).
-  package var frameMaximum: UInt32 = 131_072
+  public var frameMaximum: UInt32 = 131_072
   /// The most channels of a connection.
-  package var channelMaximum: UInt16 = 2047
+  public var channelMaximum: UInt16 = 2047
   /// Seconds between heartbeats that the server suggests.
-  package var heartbeatSeconds: UInt16 = 60
+  public var heartbeatSeconds: UInt16 = 60
   /// Seconds that a peer has from connecting to `connection.open`.
-  package var handshakeSeconds = 10
+  public var handshakeSeconds = 10
   /// Seconds that a peer has to answer `connection.close`.
-  package var closingSeconds = 30
+  public var closingSeconds = 30
   /// The most octets of a message's body: what RabbitMQ 3.13 has.
-  package var bodyMaximum = 134_217_728
+  public var bodyMaximum = 134_217_728
   /// Octets that may wait for a peer that does not read; then its consumers get no more, and we read no
   /// more of what it sends.
-  package var outboxLimit = 1_048_576
+  public var outboxLimit = 1_048_576
   /// Users that may come from this machine only.
-  package var loopbackUsers: Set<String> = ["guest"]
-  package var users: [User] = [User(name: "guest", password: "guest")]
+  public var loopbackUsers: Set<String> = ["guest"]
+  public var users: [User] = [User(name: "guest", password: "guest")]
 
-  package init() {}
+  public init() {}
 }
 
 /// Who may log in. Knows no mechanism.
-package struct User: Sendable {
-  package let name: String
+public struct User: Sendable {
+  public let name: String
   private let password: String
 
-  package init(name: String, password: String) {
+  public init(name: String, password: String) {
     self.name = name
     self.password = password
   }
 
   /// Takes the same time for every wrong password of a length, so that it cannot be guessed by octets.
-  package func hasPassword(_ octets: ByteString) -> Bool {
+  public func hasPassword(_ octets: ByteString) -> Bool {
     let own = Array(password.utf8)
     guard own.count == octets.count else { return false }
     var difference: UInt8 = 0

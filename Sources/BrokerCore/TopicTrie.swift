@@ -5,7 +5,7 @@ import AMQPWire
 /// A key is matched word by word, with the set of nodes that are reached so far: what is paid is the
 /// number of words times the nodes that match, whatever else is bound. Nothing recurses, and no pattern
 /// such as `#.a.#.a.#` makes it try a key in more ways than there are nodes.
-package final class TopicTrie {
+public final class TopicTrie {
   private final class Node {
     /// True below a `#`, which takes any further word and stays.
     let isHash: Bool
@@ -27,9 +27,14 @@ package final class TopicTrie {
   private var reached: ContiguousArray<Node> = []
   private var next: ContiguousArray<Node> = []
 
-  package init() {}
+  #if DEBUG
+    /// Nodes reached since the trie was made: what matches cost, for tests that count and do not measure.
+    package private(set) var steps = 0
+  #endif
 
-  package var isEmpty: Bool { root.isEmpty }
+  public init() {}
+
+  public var isEmpty: Bool { root.isEmpty }
 
   /// The words of a key; the empty key has none, "." has two empty ones.
   private static func words(_ key: ByteString) -> [ByteString] {
@@ -38,7 +43,7 @@ package final class TopicTrie {
       .map { ByteString(Array($0)) }
   }
 
-  package func add(_ binding: Binding) {
+  public func add(_ binding: Binding) {
     var node = root
     for word in Self.words(binding.key) {
       switch word {
@@ -61,7 +66,7 @@ package final class TopicTrie {
     node.bindings.append(binding)
   }
 
-  package func remove(_ binding: Binding) {
+  public func remove(_ binding: Binding) {
     var path: [(node: Node, word: ByteString)] = []
     var node = root
     for word in Self.words(binding.key) {
@@ -88,7 +93,7 @@ package final class TopicTrie {
   }
 
   // hot:
-  package func match(_ key: UnsafeRawBufferPointer, _ found: (Binding) -> Void) {
+  public func match(_ key: UnsafeRawBufferPointer, _ found: (Binding) -> Void) {
     stamp &+= 1
     reached.removeAll(keepingCapacity: true)
     reach(root)
@@ -119,6 +124,9 @@ package final class TopicTrie {
   private func reach(_ node: Node) {
     guard node.stamp != stamp else { return }
     node.stamp = stamp
+    #if DEBUG
+      steps += 1
+    #endif
     reached.append(node)
     if let hash = node.hash { reach(hash) }
   }

@@ -2,19 +2,19 @@ import AMQPWire
 
 /// A virtual host: exchanges, queues and bindings under their names, and what may be done with them.
 /// Knows no connection.
-package final class VirtualHost {
-  package let name: ByteString
-  package unowned let broker: Broker
-  package private(set) var exchanges: [ByteString: Exchange] = [:]
+public final class VirtualHost {
+  public let name: ByteString
+  public unowned let broker: Broker
+  public private(set) var exchanges: [ByteString: Exchange] = [:]
   private var queueTable = OctetMap<Queue>()
   /// Queues behind the addresses of direct reply-to: found by publishes only.
   private var replyQueues = OctetMap<Queue>()
   private var bindingSequence: UInt64 = 0
   /// Changes whenever a route may: channels remember where a key led only while it stands.
-  package private(set) var topology: UInt64 = 0
+  public private(set) var topology: UInt64 = 0
   private lazy var destinations = Destinations(vhost: self)
   /// Who publishes the message that is being routed, for scripts that ask.
-  package private(set) var publisher = ""
+  public private(set) var publisher = ""
 
   init(name: ByteString, broker: Broker) {
     self.name = name
@@ -40,7 +40,7 @@ package final class VirtualHost {
   /// Where a message goes, valid until the next message is routed.
   /// - Throws: when the exchange refuses the message.
   // hot:
-  package func route(_ message: Message, from exchange: Exchange, publisher: String) throws(ProtocolError)
+  public func route(_ message: Message, from exchange: Exchange, publisher: String) throws(ProtocolError)
     -> Destinations
   {
     self.publisher = publisher
@@ -50,20 +50,20 @@ package final class VirtualHost {
 
   // MARK: exchanges
 
-  package func exchange(_ name: ByteString) throws(ProtocolError) -> Exchange {
+  public func exchange(_ name: ByteString) throws(ProtocolError) -> Exchange {
     guard let exchange = exchanges[name] else {
       throw ProtocolError(.notFound, "no \(describedExchange(name))")
     }
     return exchange
   }
 
-  package func describedExchange(_ name: ByteString) -> String {
+  public func describedExchange(_ name: ByteString) -> String {
     "exchange '\(name)' in vhost '\(self.name)'"
   }
 
   /// Makes an exchange, or checks that the one there is was declared alike.
   /// - Throws: 403 for a reserved name, 406 for another type or other properties, and what the type refuses.
-  package func declare(_ definition: ExchangeDefinition) throws(ProtocolError) {
+  public func declare(_ definition: ExchangeDefinition) throws(ProtocolError) {
     guard broker.knowsExchangeType(definition.type) else {
       throw ProtocolError(.preconditionFailed, "unknown exchange type '\(definition.type)'")
     }
@@ -87,7 +87,7 @@ package final class VirtualHost {
   }
 
   /// - Throws: 406 if it has bindings and `ifUnused` is asked for. A missing one is no error.
-  package func deleteExchange(_ name: ByteString, ifUnused: Bool) throws(ProtocolError) {
+  public func deleteExchange(_ name: ByteString, ifUnused: Bool) throws(ProtocolError) {
     guard let exchange = exchanges[name] else { return }
     if ifUnused, !exchange.bindings.isEmpty {
       throw ProtocolError(.preconditionFailed, "\(describedExchange(name)) in use")
@@ -105,16 +105,16 @@ package final class VirtualHost {
   // MARK: queues
 
   // hot:
-  package func queue(named name: UnsafeRawBufferPointer) -> Queue? { queueTable[name] }
+  public func queue(named name: UnsafeRawBufferPointer) -> Queue? { queueTable[name] }
 
   /// Where a message to the default exchange with that routing key goes.
   // hot:
   func destination(named name: UnsafeRawBufferPointer) -> Queue? {
     queueTable[name] ?? (replyQueues.isEmpty ? nil : replyQueues[name])
   }
-  package var queues: [Queue] { queueTable.values }
+  public var queues: [Queue] { queueTable.values }
 
-  package func queue(_ name: ByteString) throws(ProtocolError) -> Queue {
+  public func queue(_ name: ByteString) throws(ProtocolError) -> Queue {
     guard let queue = queueTable[name] else {
       throw ProtocolError(.notFound, "no queue '\(name)' in vhost '\(self.name)'")
     }
@@ -123,7 +123,7 @@ package final class VirtualHost {
 
   /// A queue that `connection` may use.
   /// - Throws: 404, or 405 if it is another connection's own.
-  package func queue(_ name: ByteString, usedBy connection: ConnectionID) throws(ProtocolError) -> Queue {
+  public func queue(_ name: ByteString, usedBy connection: ConnectionID) throws(ProtocolError) -> Queue {
     let queue = try queue(name)
     guard queue.owner == nil || queue.owner == connection else { throw queue.isLocked }
     return queue
@@ -131,7 +131,7 @@ package final class VirtualHost {
 
   /// Makes a queue, or checks that the one there is was declared alike.
   /// - Throws: 405 for another connection's exclusive queue, 406 for other properties or wrong arguments.
-  package func declare(_ definition: QueueDefinition) throws(ProtocolError) -> Queue {
+  public func declare(_ definition: QueueDefinition) throws(ProtocolError) -> Queue {
     if let queue = queueTable[definition.name] {
       try queue.expectEqual(to: definition)
       return queue
@@ -145,15 +145,15 @@ package final class VirtualHost {
 
   /// A queue for the replies to one channel, gone with its consumer
   /// (https://www.rabbitmq.com/docs/direct-reply-to).
-  package func addReplyQueue(address: ByteString, owner: ConnectionID) -> Queue {
+  public func addReplyQueue(address: ByteString, owner: ConnectionID) -> Queue {
     let queue = Queue(QueueDefinition(name: address, owner: owner, autoDelete: true), vhost: self)
     replyQueues[address] = queue
     return queue
   }
 
-  package func hasReplyQueue(_ address: ByteString) -> Bool { replyQueues[address] != nil }
+  public func hasReplyQueue(_ address: ByteString) -> Bool { replyQueues[address] != nil }
 
-  package func remove(_ queue: Queue) {
+  public func remove(_ queue: Queue) {
     if replyQueues[queue.name] === queue {
       replyQueues[queue.name] = nil
       topologyChanged()
@@ -169,7 +169,7 @@ package final class VirtualHost {
   // MARK: bindings
 
   /// Binds; a binding that is there already is left as it is.
-  package func bind(
+  public func bind(
     source: Exchange, to destination: Binding.Destination, key: ByteString, arguments: FieldTable
   ) throws(ProtocolError) {
     bindingSequence += 1
@@ -181,7 +181,7 @@ package final class VirtualHost {
   }
 
   /// Takes a binding away; one that is not there is no error.
-  package func unbind(
+  public func unbind(
     source: Exchange, from destination: Binding.Destination, key: ByteString, arguments: FieldTable
   ) {
     let wanted = Binding(

@@ -2,17 +2,17 @@
 /// Knows their fields only; what they mean is said in BrokerServer.
 
 /// `access.request`
-package struct AccessRequest: Method {
-  @inlinable package static var id: MethodID { MethodID(30, 10) }
-  package var realm: ByteString = ""
-  package var exclusive = false
-  package var passive = false
-  package var active = false
-  package var write = false
-  package var read = false
+public struct AccessRequest: Method {
+  @inlinable public static var id: MethodID { MethodID(30, 10) }
+  public var realm: ByteString = ""
+  public var exclusive = false
+  public var passive = false
+  public var active = false
+  public var write = false
+  public var read = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.shortString(&realm)
     try fields.bit(&exclusive)
     try fields.bit(&passive)
@@ -23,12 +23,12 @@ package struct AccessRequest: Method {
 }
 
 /// `access.request-ok`
-package struct AccessRequestOk: Method {
-  @inlinable package static var id: MethodID { MethodID(30, 11) }
-  package var ticket: UInt16 = 0
+public struct AccessRequestOk: Method {
+  @inlinable public static var id: MethodID { MethodID(30, 11) }
+  public var ticket: UInt16 = 0
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
   }
 }

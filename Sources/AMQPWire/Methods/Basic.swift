@@ -2,14 +2,14 @@
 /// Knows their fields only; what they mean is said in BrokerServer.
 
 /// `basic.qos`
-package struct BasicQos: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 10) }
-  package var prefetchSize: UInt32 = 0
-  package var prefetchCount: UInt16 = 0
-  package var global = false
+public struct BasicQos: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 10) }
+  public var prefetchSize: UInt32 = 0
+  public var prefetchCount: UInt16 = 0
+  public var global = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.long(&prefetchSize)
     try fields.short(&prefetchCount)
     try fields.bit(&global)
@@ -17,25 +17,25 @@ package struct BasicQos: Method {
 }
 
 /// `basic.qos-ok`
-package struct BasicQosOk: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 11) }
-  package init() {}
+public struct BasicQosOk: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 11) }
+  public init() {}
 }
 
 /// `basic.consume`
-package struct BasicConsume: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 20) }
-  package var ticket: UInt16 = 0
-  package var queue: ByteString = ""
-  package var consumerTag: ByteString = ""
-  package var noLocal = false
-  package var noAck = false
-  package var exclusive = false
-  package var noWait = false
-  package var arguments: FieldTable = [:]
+public struct BasicConsume: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 20) }
+  public var ticket: UInt16 = 0
+  public var queue: ByteString = ""
+  public var consumerTag: ByteString = ""
+  public var noLocal = false
+  public var noAck = false
+  public var exclusive = false
+  public var noWait = false
+  public var arguments: FieldTable = [:]
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
     try fields.shortString(&queue)
     try fields.shortString(&consumerTag)
@@ -48,52 +48,52 @@ package struct BasicConsume: Method {
 }
 
 /// `basic.consume-ok`
-package struct BasicConsumeOk: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 21) }
-  package var consumerTag: ByteString = ""
+public struct BasicConsumeOk: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 21) }
+  public var consumerTag: ByteString = ""
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.shortString(&consumerTag)
   }
 }
 
 /// `basic.cancel`
-package struct BasicCancel: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 30) }
-  package var consumerTag: ByteString = ""
-  package var noWait = false
+public struct BasicCancel: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 30) }
+  public var consumerTag: ByteString = ""
+  public var noWait = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.shortString(&consumerTag)
     try fields.bit(&noWait)
   }
 }
 
 /// `basic.cancel-ok`
-package struct BasicCancelOk: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 31) }
-  package var consumerTag: ByteString = ""
+public struct BasicCancelOk: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 31) }
+  public var consumerTag: ByteString = ""
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.shortString(&consumerTag)
   }
 }
 
 /// `basic.publish`, followed by content.
-package struct BasicPublish: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 40) }
-  package static var hasContent: Bool { true }
-  package var ticket: UInt16 = 0
-  package var exchange: ByteString = ""
-  package var routingKey: ByteString = ""
-  package var mandatory = false
-  package var immediate = false
+public struct BasicPublish: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 40) }
+  public static var hasContent: Bool { true }
+  public var ticket: UInt16 = 0
+  public var exchange: ByteString = ""
+  public var routingKey: ByteString = ""
+  public var mandatory = false
+  public var immediate = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
     try fields.shortString(&exchange)
     try fields.shortString(&routingKey)
@@ -103,16 +103,16 @@ package struct BasicPublish: Method {
 }
 
 /// `basic.return`, followed by content.
-package struct BasicReturn: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 50) }
-  package static var hasContent: Bool { true }
-  package var replyCode: UInt16 = 0
-  package var replyText: ByteString = ""
-  package var exchange: ByteString = ""
-  package var routingKey: ByteString = ""
+public struct BasicReturn: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 50) }
+  public static var hasContent: Bool { true }
+  public var replyCode: UInt16 = 0
+  public var replyText: ByteString = ""
+  public var exchange: ByteString = ""
+  public var routingKey: ByteString = ""
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&replyCode)
     try fields.shortString(&replyText)
     try fields.shortString(&exchange)
@@ -121,17 +121,17 @@ package struct BasicReturn: Method {
 }
 
 /// `basic.deliver`, followed by content.
-package struct BasicDeliver: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 60) }
-  package static var hasContent: Bool { true }
-  package var consumerTag: ByteString = ""
-  package var deliveryTag: UInt64 = 0
-  package var redelivered = false
-  package var exchange: ByteString = ""
-  package var routingKey: ByteString = ""
+public struct BasicDeliver: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 60) }
+  public static var hasContent: Bool { true }
+  public var consumerTag: ByteString = ""
+  public var deliveryTag: UInt64 = 0
+  public var redelivered = false
+  public var exchange: ByteString = ""
+  public var routingKey: ByteString = ""
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.shortString(&consumerTag)
     try fields.longLong(&deliveryTag)
     try fields.bit(&redelivered)
@@ -141,14 +141,14 @@ package struct BasicDeliver: Method {
 }
 
 /// `basic.get`
-package struct BasicGet: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 70) }
-  package var ticket: UInt16 = 0
-  package var queue: ByteString = ""
-  package var noAck = false
+public struct BasicGet: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 70) }
+  public var ticket: UInt16 = 0
+  public var queue: ByteString = ""
+  public var noAck = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
     try fields.shortString(&queue)
     try fields.bit(&noAck)
@@ -156,17 +156,17 @@ package struct BasicGet: Method {
 }
 
 /// `basic.get-ok`, followed by content.
-package struct BasicGetOk: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 71) }
-  package static var hasContent: Bool { true }
-  package var deliveryTag: UInt64 = 0
-  package var redelivered = false
-  package var exchange: ByteString = ""
-  package var routingKey: ByteString = ""
-  package var messageCount: UInt32 = 0
+public struct BasicGetOk: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 71) }
+  public static var hasContent: Bool { true }
+  public var deliveryTag: UInt64 = 0
+  public var redelivered = false
+  public var exchange: ByteString = ""
+  public var routingKey: ByteString = ""
+  public var messageCount: UInt32 = 0
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.longLong(&deliveryTag)
     try fields.bit(&redelivered)
     try fields.shortString(&exchange)
@@ -176,79 +176,79 @@ package struct BasicGetOk: Method {
 }
 
 /// `basic.get-empty`
-package struct BasicGetEmpty: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 72) }
-  package var clusterID: ByteString = ""
+public struct BasicGetEmpty: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 72) }
+  public var clusterID: ByteString = ""
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.shortString(&clusterID)
   }
 }
 
 /// `basic.ack`
-package struct BasicAck: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 80) }
-  package var deliveryTag: UInt64 = 0
-  package var multiple = false
+public struct BasicAck: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 80) }
+  public var deliveryTag: UInt64 = 0
+  public var multiple = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.longLong(&deliveryTag)
     try fields.bit(&multiple)
   }
 }
 
 /// `basic.reject`
-package struct BasicReject: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 90) }
-  package var deliveryTag: UInt64 = 0
-  package var requeue = false
+public struct BasicReject: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 90) }
+  public var deliveryTag: UInt64 = 0
+  public var requeue = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.longLong(&deliveryTag)
     try fields.bit(&requeue)
   }
 }
 
 /// `basic.recover-async`
-package struct BasicRecoverAsync: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 100) }
-  package var requeue = false
+public struct BasicRecoverAsync: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 100) }
+  public var requeue = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.bit(&requeue)
   }
 }
 
 /// `basic.recover`
-package struct BasicRecover: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 110) }
-  package var requeue = false
+public struct BasicRecover: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 110) }
+  public var requeue = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.bit(&requeue)
   }
 }
 
 /// `basic.recover-ok`
-package struct BasicRecoverOk: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 111) }
-  package init() {}
+public struct BasicRecoverOk: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 111) }
+  public init() {}
 }
 
 /// `basic.nack`
-package struct BasicNack: Method {
-  @inlinable package static var id: MethodID { MethodID(60, 120) }
-  package var deliveryTag: UInt64 = 0
-  package var multiple = false
-  package var requeue = false
+public struct BasicNack: Method {
+  @inlinable public static var id: MethodID { MethodID(60, 120) }
+  public var deliveryTag: UInt64 = 0
+  public var multiple = false
+  public var requeue = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.longLong(&deliveryTag)
     try fields.bit(&multiple)
     try fields.bit(&requeue)

@@ -2,18 +2,18 @@
 /// Knows their fields only; what they mean is said in BrokerServer.
 
 /// `confirm.select`
-package struct ConfirmSelect: Method {
-  @inlinable package static var id: MethodID { MethodID(85, 10) }
-  package var noWait = false
+public struct ConfirmSelect: Method {
+  @inlinable public static var id: MethodID { MethodID(85, 10) }
+  public var noWait = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.bit(&noWait)
   }
 }
 
 /// `confirm.select-ok`
-package struct ConfirmSelectOk: Method {
-  @inlinable package static var id: MethodID { MethodID(85, 11) }
-  package init() {}
+public struct ConfirmSelectOk: Method {
+  @inlinable public static var id: MethodID { MethodID(85, 11) }
+  public init() {}
 }

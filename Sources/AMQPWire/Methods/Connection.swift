@@ -3,16 +3,16 @@
 /// Knows their fields only; what they mean is said in BrokerServer.
 
 /// `connection.start`
-package struct ConnectionStart: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 10) }
-  package var versionMajor: UInt8 = 0
-  package var versionMinor: UInt8 = 0
-  package var serverProperties: FieldTable = [:]
-  package var mechanisms: ByteString = ""
-  package var locales: ByteString = ""
+public struct ConnectionStart: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 10) }
+  public var versionMajor: UInt8 = 0
+  public var versionMinor: UInt8 = 0
+  public var serverProperties: FieldTable = [:]
+  public var mechanisms: ByteString = ""
+  public var locales: ByteString = ""
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.octet(&versionMajor)
     try fields.octet(&versionMinor)
     try fields.table(&serverProperties)
@@ -22,15 +22,15 @@ package struct ConnectionStart: Method {
 }
 
 /// `connection.start-ok`
-package struct ConnectionStartOk: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 11) }
-  package var clientProperties: FieldTable = [:]
-  package var mechanism: ByteString = ""
-  package var response: ByteString = ""
-  package var locale: ByteString = ""
+public struct ConnectionStartOk: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 11) }
+  public var clientProperties: FieldTable = [:]
+  public var mechanism: ByteString = ""
+  public var response: ByteString = ""
+  public var locale: ByteString = ""
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.table(&clientProperties)
     try fields.shortString(&mechanism)
     try fields.longString(&response)
@@ -39,36 +39,36 @@ package struct ConnectionStartOk: Method {
 }
 
 /// `connection.secure`
-package struct ConnectionSecure: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 20) }
-  package var challenge: ByteString = ""
+public struct ConnectionSecure: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 20) }
+  public var challenge: ByteString = ""
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.longString(&challenge)
   }
 }
 
 /// `connection.secure-ok`
-package struct ConnectionSecureOk: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 21) }
-  package var response: ByteString = ""
+public struct ConnectionSecureOk: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 21) }
+  public var response: ByteString = ""
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.longString(&response)
   }
 }
 
 /// `connection.tune`
-package struct ConnectionTune: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 30) }
-  package var channelMax: UInt16 = 0
-  package var frameMax: UInt32 = 0
-  package var heartbeat: UInt16 = 0
+public struct ConnectionTune: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 30) }
+  public var channelMax: UInt16 = 0
+  public var frameMax: UInt32 = 0
+  public var heartbeat: UInt16 = 0
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&channelMax)
     try fields.long(&frameMax)
     try fields.short(&heartbeat)
@@ -76,14 +76,14 @@ package struct ConnectionTune: Method {
 }
 
 /// `connection.tune-ok`
-package struct ConnectionTuneOk: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 31) }
-  package var channelMax: UInt16 = 0
-  package var frameMax: UInt32 = 0
-  package var heartbeat: UInt16 = 0
+public struct ConnectionTuneOk: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 31) }
+  public var channelMax: UInt16 = 0
+  public var frameMax: UInt32 = 0
+  public var heartbeat: UInt16 = 0
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&channelMax)
     try fields.long(&frameMax)
     try fields.short(&heartbeat)
@@ -91,14 +91,14 @@ package struct ConnectionTuneOk: Method {
 }
 
 /// `connection.open`
-package struct ConnectionOpen: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 40) }
-  package var virtualHost: ByteString = ""
-  package var capabilities: ByteString = ""
-  package var insist = false
+public struct ConnectionOpen: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 40) }
+  public var virtualHost: ByteString = ""
+  public var capabilities: ByteString = ""
+  public var insist = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.shortString(&virtualHost)
     try fields.shortString(&capabilities)
     try fields.bit(&insist)
@@ -106,26 +106,26 @@ package struct ConnectionOpen: Method {
 }
 
 /// `connection.open-ok`
-package struct ConnectionOpenOk: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 41) }
-  package var knownHosts: ByteString = ""
+public struct ConnectionOpenOk: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 41) }
+  public var knownHosts: ByteString = ""
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.shortString(&knownHosts)
   }
 }
 
 /// `connection.close`
-package struct ConnectionClose: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 50) }
-  package var replyCode: UInt16 = 0
-  package var replyText: ByteString = ""
-  package var classID: UInt16 = 0
-  package var methodID: UInt16 = 0
+public struct ConnectionClose: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 50) }
+  public var replyCode: UInt16 = 0
+  public var replyText: ByteString = ""
+  public var classID: UInt16 = 0
+  public var methodID: UInt16 = 0
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&replyCode)
     try fields.shortString(&replyText)
     try fields.short(&classID)
@@ -134,43 +134,43 @@ package struct ConnectionClose: Method {
 }
 
 /// `connection.close-ok`
-package struct ConnectionCloseOk: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 51) }
-  package init() {}
+public struct ConnectionCloseOk: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 51) }
+  public init() {}
 }
 
 /// `connection.blocked`
-package struct ConnectionBlocked: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 60) }
-  package var reason: ByteString = ""
+public struct ConnectionBlocked: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 60) }
+  public var reason: ByteString = ""
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.shortString(&reason)
   }
 }
 
 /// `connection.unblocked`
-package struct ConnectionUnblocked: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 61) }
-  package init() {}
+public struct ConnectionUnblocked: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 61) }
+  public init() {}
 }
 
 /// `connection.update-secret`
-package struct ConnectionUpdateSecret: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 70) }
-  package var newSecret: ByteString = ""
-  package var reason: ByteString = ""
+public struct ConnectionUpdateSecret: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 70) }
+  public var newSecret: ByteString = ""
+  public var reason: ByteString = ""
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.longString(&newSecret)
     try fields.shortString(&reason)
   }
 }
 
 /// `connection.update-secret-ok`
-package struct ConnectionUpdateSecretOk: Method {
-  @inlinable package static var id: MethodID { MethodID(10, 71) }
-  package init() {}
+public struct ConnectionUpdateSecretOk: Method {
+  @inlinable public static var id: MethodID { MethodID(10, 71) }
+  public init() {}
 }

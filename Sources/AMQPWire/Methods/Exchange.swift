@@ -2,20 +2,20 @@
 /// Knows their fields only; what they mean is said in BrokerServer.
 
 /// `exchange.declare`
-package struct ExchangeDeclare: Method {
-  @inlinable package static var id: MethodID { MethodID(40, 10) }
-  package var ticket: UInt16 = 0
-  package var exchange: ByteString = ""
-  package var type: ByteString = ""
-  package var passive = false
-  package var durable = false
-  package var autoDelete = false
-  package var isInternal = false
-  package var noWait = false
-  package var arguments: FieldTable = [:]
+public struct ExchangeDeclare: Method {
+  @inlinable public static var id: MethodID { MethodID(40, 10) }
+  public var ticket: UInt16 = 0
+  public var exchange: ByteString = ""
+  public var type: ByteString = ""
+  public var passive = false
+  public var durable = false
+  public var autoDelete = false
+  public var isInternal = false
+  public var noWait = false
+  public var arguments: FieldTable = [:]
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
     try fields.shortString(&exchange)
     try fields.shortString(&type)
@@ -29,21 +29,21 @@ package struct ExchangeDeclare: Method {
 }
 
 /// `exchange.declare-ok`
-package struct ExchangeDeclareOk: Method {
-  @inlinable package static var id: MethodID { MethodID(40, 11) }
-  package init() {}
+public struct ExchangeDeclareOk: Method {
+  @inlinable public static var id: MethodID { MethodID(40, 11) }
+  public init() {}
 }
 
 /// `exchange.delete`
-package struct ExchangeDelete: Method {
-  @inlinable package static var id: MethodID { MethodID(40, 20) }
-  package var ticket: UInt16 = 0
-  package var exchange: ByteString = ""
-  package var ifUnused = false
-  package var noWait = false
+public struct ExchangeDelete: Method {
+  @inlinable public static var id: MethodID { MethodID(40, 20) }
+  public var ticket: UInt16 = 0
+  public var exchange: ByteString = ""
+  public var ifUnused = false
+  public var noWait = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
     try fields.shortString(&exchange)
     try fields.bit(&ifUnused)
@@ -52,23 +52,23 @@ package struct ExchangeDelete: Method {
 }
 
 /// `exchange.delete-ok`
-package struct ExchangeDeleteOk: Method {
-  @inlinable package static var id: MethodID { MethodID(40, 21) }
-  package init() {}
+public struct ExchangeDeleteOk: Method {
+  @inlinable public static var id: MethodID { MethodID(40, 21) }
+  public init() {}
 }
 
 /// `exchange.bind`
-package struct ExchangeBind: Method {
-  @inlinable package static var id: MethodID { MethodID(40, 30) }
-  package var ticket: UInt16 = 0
-  package var destination: ByteString = ""
-  package var source: ByteString = ""
-  package var routingKey: ByteString = ""
-  package var noWait = false
-  package var arguments: FieldTable = [:]
+public struct ExchangeBind: Method {
+  @inlinable public static var id: MethodID { MethodID(40, 30) }
+  public var ticket: UInt16 = 0
+  public var destination: ByteString = ""
+  public var source: ByteString = ""
+  public var routingKey: ByteString = ""
+  public var noWait = false
+  public var arguments: FieldTable = [:]
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
     try fields.shortString(&destination)
     try fields.shortString(&source)
@@ -79,23 +79,23 @@ package struct ExchangeBind: Method {
 }
 
 /// `exchange.bind-ok`
-package struct ExchangeBindOk: Method {
-  @inlinable package static var id: MethodID { MethodID(40, 31) }
-  package init() {}
+public struct ExchangeBindOk: Method {
+  @inlinable public static var id: MethodID { MethodID(40, 31) }
+  public init() {}
 }
 
 /// `exchange.unbind`
-package struct ExchangeUnbind: Method {
-  @inlinable package static var id: MethodID { MethodID(40, 40) }
-  package var ticket: UInt16 = 0
-  package var destination: ByteString = ""
-  package var source: ByteString = ""
-  package var routingKey: ByteString = ""
-  package var noWait = false
-  package var arguments: FieldTable = [:]
+public struct ExchangeUnbind: Method {
+  @inlinable public static var id: MethodID { MethodID(40, 40) }
+  public var ticket: UInt16 = 0
+  public var destination: ByteString = ""
+  public var source: ByteString = ""
+  public var routingKey: ByteString = ""
+  public var noWait = false
+  public var arguments: FieldTable = [:]
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
     try fields.shortString(&destination)
     try fields.shortString(&source)
@@ -106,7 +106,7 @@ package struct ExchangeUnbind: Method {
 }
 
 /// `exchange.unbind-ok`
-package struct ExchangeUnbindOk: Method {
-  @inlinable package static var id: MethodID { MethodID(40, 51) }
-  package init() {}
+public struct ExchangeUnbindOk: Method {
+  @inlinable public static var id: MethodID { MethodID(40, 51) }
+  public init() {}
 }

@@ -2,19 +2,19 @@
 /// Knows their fields only; what they mean is said in BrokerServer.
 
 /// `queue.declare`
-package struct QueueDeclare: Method {
-  @inlinable package static var id: MethodID { MethodID(50, 10) }
-  package var ticket: UInt16 = 0
-  package var queue: ByteString = ""
-  package var passive = false
-  package var durable = false
-  package var exclusive = false
-  package var autoDelete = false
-  package var noWait = false
-  package var arguments: FieldTable = [:]
+public struct QueueDeclare: Method {
+  @inlinable public static var id: MethodID { MethodID(50, 10) }
+  public var ticket: UInt16 = 0
+  public var queue: ByteString = ""
+  public var passive = false
+  public var durable = false
+  public var exclusive = false
+  public var autoDelete = false
+  public var noWait = false
+  public var arguments: FieldTable = [:]
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
     try fields.shortString(&queue)
     try fields.bit(&passive)
@@ -27,14 +27,14 @@ package struct QueueDeclare: Method {
 }
 
 /// `queue.declare-ok`
-package struct QueueDeclareOk: Method {
-  @inlinable package static var id: MethodID { MethodID(50, 11) }
-  package var queue: ByteString = ""
-  package var messageCount: UInt32 = 0
-  package var consumerCount: UInt32 = 0
+public struct QueueDeclareOk: Method {
+  @inlinable public static var id: MethodID { MethodID(50, 11) }
+  public var queue: ByteString = ""
+  public var messageCount: UInt32 = 0
+  public var consumerCount: UInt32 = 0
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.shortString(&queue)
     try fields.long(&messageCount)
     try fields.long(&consumerCount)
@@ -42,17 +42,17 @@ package struct QueueDeclareOk: Method {
 }
 
 /// `queue.bind`
-package struct QueueBind: Method {
-  @inlinable package static var id: MethodID { MethodID(50, 20) }
-  package var ticket: UInt16 = 0
-  package var queue: ByteString = ""
-  package var exchange: ByteString = ""
-  package var routingKey: ByteString = ""
-  package var noWait = false
-  package var arguments: FieldTable = [:]
+public struct QueueBind: Method {
+  @inlinable public static var id: MethodID { MethodID(50, 20) }
+  public var ticket: UInt16 = 0
+  public var queue: ByteString = ""
+  public var exchange: ByteString = ""
+  public var routingKey: ByteString = ""
+  public var noWait = false
+  public var arguments: FieldTable = [:]
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
     try fields.shortString(&queue)
     try fields.shortString(&exchange)
@@ -63,20 +63,20 @@ package struct QueueBind: Method {
 }
 
 /// `queue.bind-ok`
-package struct QueueBindOk: Method {
-  @inlinable package static var id: MethodID { MethodID(50, 21) }
-  package init() {}
+public struct QueueBindOk: Method {
+  @inlinable public static var id: MethodID { MethodID(50, 21) }
+  public init() {}
 }
 
 /// `queue.purge`
-package struct QueuePurge: Method {
-  @inlinable package static var id: MethodID { MethodID(50, 30) }
-  package var ticket: UInt16 = 0
-  package var queue: ByteString = ""
-  package var noWait = false
+public struct QueuePurge: Method {
+  @inlinable public static var id: MethodID { MethodID(50, 30) }
+  public var ticket: UInt16 = 0
+  public var queue: ByteString = ""
+  public var noWait = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
     try fields.shortString(&queue)
     try fields.bit(&noWait)
@@ -84,27 +84,27 @@ package struct QueuePurge: Method {
 }
 
 /// `queue.purge-ok`
-package struct QueuePurgeOk: Method {
-  @inlinable package static var id: MethodID { MethodID(50, 31) }
-  package var messageCount: UInt32 = 0
+public struct QueuePurgeOk: Method {
+  @inlinable public static var id: MethodID { MethodID(50, 31) }
+  public var messageCount: UInt32 = 0
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.long(&messageCount)
   }
 }
 
 /// `queue.delete`
-package struct QueueDelete: Method {
-  @inlinable package static var id: MethodID { MethodID(50, 40) }
-  package var ticket: UInt16 = 0
-  package var queue: ByteString = ""
-  package var ifUnused = false
-  package var ifEmpty = false
-  package var noWait = false
+public struct QueueDelete: Method {
+  @inlinable public static var id: MethodID { MethodID(50, 40) }
+  public var ticket: UInt16 = 0
+  public var queue: ByteString = ""
+  public var ifUnused = false
+  public var ifEmpty = false
+  public var noWait = false
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
     try fields.shortString(&queue)
     try fields.bit(&ifUnused)
@@ -114,27 +114,27 @@ package struct QueueDelete: Method {
 }
 
 /// `queue.delete-ok`
-package struct QueueDeleteOk: Method {
-  @inlinable package static var id: MethodID { MethodID(50, 41) }
-  package var messageCount: UInt32 = 0
+public struct QueueDeleteOk: Method {
+  @inlinable public static var id: MethodID { MethodID(50, 41) }
+  public var messageCount: UInt32 = 0
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.long(&messageCount)
   }
 }
 
 /// `queue.unbind`
-package struct QueueUnbind: Method {
-  @inlinable package static var id: MethodID { MethodID(50, 50) }
-  package var ticket: UInt16 = 0
-  package var queue: ByteString = ""
-  package var exchange: ByteString = ""
-  package var routingKey: ByteString = ""
-  package var arguments: FieldTable = [:]
+public struct QueueUnbind: Method {
+  @inlinable public static var id: MethodID { MethodID(50, 50) }
+  public var ticket: UInt16 = 0
+  public var queue: ByteString = ""
+  public var exchange: ByteString = ""
+  public var routingKey: ByteString = ""
+  public var arguments: FieldTable = [:]
 
-  package init() {}
-  package mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
+  public init() {}
+  public mutating func visit(_ fields: inout some FieldVisitor) throws(ProtocolError) {
     try fields.short(&ticket)
     try fields.shortString(&queue)
     try fields.shortString(&exchange)
@@ -144,7 +144,7 @@ package struct QueueUnbind: Method {
 }
 
 /// `queue.unbind-ok`
-package struct QueueUnbindOk: Method {
-  @inlinable package static var id: MethodID { MethodID(50, 51) }
-  package init() {}
+public struct QueueUnbindOk: Method {
+  @inlinable public static var id: MethodID { MethodID(50, 51) }
+  public init() {}
 }

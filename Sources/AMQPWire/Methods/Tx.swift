@@ -2,37 +2,37 @@
 /// Knows their fields only; what they mean is said in BrokerServer.
 
 /// `tx.select`
-package struct TxSelect: Method {
-  @inlinable package static var id: MethodID { MethodID(90, 10) }
-  package init() {}
+public struct TxSelect: Method {
+  @inlinable public static var id: MethodID { MethodID(90, 10) }
+  public init() {}
 }
 
 /// `tx.select-ok`
-package struct TxSelectOk: Method {
-  @inlinable package static var id: MethodID { MethodID(90, 11) }
-  package init() {}
+public struct TxSelectOk: Method {
+  @inlinable public static var id: MethodID { MethodID(90, 11) }
+  public init() {}
 }
 
 /// `tx.commit`
-package struct TxCommit: Method {
-  @inlinable package static var id: MethodID { MethodID(90, 20) }
-  package init() {}
+public struct TxCommit: Method {
+  @inlinable public static var id: MethodID { MethodID(90, 20) }
+  public init() {}
 }
 
 /// `tx.commit-ok`
-package struct TxCommitOk: Method {
-  @inlinable package static var id: MethodID { MethodID(90, 21) }
-  package init() {}
+public struct TxCommitOk: Method {
+  @inlinable public static var id: MethodID { MethodID(90, 21) }
+  public init() {}
 }
 
 /// `tx.rollback`
-package struct TxRollback: Method {
-  @inlinable package static var id: MethodID { MethodID(90, 30) }
-  package init() {}
+public struct TxRollback: Method {
+  @inlinable public static var id: MethodID { MethodID(90, 30) }
+  public init() {}
 }
 
 /// `tx.rollback-ok`
-package struct TxRollbackOk: Method {
-  @inlinable package static var id: MethodID { MethodID(90, 31) }
-  package init() {}
+public struct TxRollbackOk: Method {
+  @inlinable public static var id: MethodID { MethodID(90, 31) }
+  public init() {}
 }
