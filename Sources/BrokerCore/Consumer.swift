@@ -71,12 +71,15 @@ struct Consumers {
   /// Highest priority first.
   private var groups: ContiguousArray<Group> = []
   private(set) var count = 0
+  /// One of them wants the queue for itself.
+  private(set) var hasExclusive = false
 
   var isEmpty: Bool { count == 0 }
   var all: [Consumer] { groups.flatMap(\.members) }
 
   mutating func insert(_ consumer: Consumer) {
     count += 1
+    hasExclusive = consumer.exclusive
     if let index = groups.firstIndex(where: { $0.priority == consumer.priority }) {
       groups[index].members.append(consumer)
     } else {
@@ -90,6 +93,7 @@ struct Consumers {
       let place = groups[index].members.firstIndex(where: { $0 === consumer })
     else { return }
     count -= 1
+    if consumer.exclusive { hasExclusive = false }
     groups[index].members.remove(at: place)
     if groups[index].members.isEmpty {
       groups.remove(at: index)

@@ -100,7 +100,7 @@ public final class Queue {
 
   /// - Throws: 403 if somebody consumes exclusively, or if this one wants to and is not alone.
   public func subscribe(_ consumer: Consumer) throws(ProtocolError) {
-    if consumers.all.contains(where: \.exclusive) || (consumer.exclusive && !consumers.isEmpty) {
+    if consumers.hasExclusive || (consumer.exclusive && !consumers.isEmpty) {
       throw ProtocolError(.accessRefused, "\(described) in exclusive use")
     }
     consumers.insert(consumer)

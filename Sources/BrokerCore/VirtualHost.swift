@@ -131,16 +131,17 @@ public final class VirtualHost {
 
   /// Makes a queue, or checks that the one there is was declared alike.
   /// - Throws: 405 for another connection's exclusive queue, 406 for other properties or wrong arguments.
-  public func declare(_ definition: QueueDefinition) throws(ProtocolError) -> Queue {
+  /// - Returns: the queue, and whether it is new
+  public func declare(_ definition: QueueDefinition) throws(ProtocolError) -> (Queue, isNew: Bool) {
     if let queue = queueTable[definition.name] {
       try queue.expectEqual(to: definition)
-      return queue
+      return (queue, isNew: false)
     }
     let queue = Queue(definition, vhost: self)
     try queue.checkArguments()
     queueTable[definition.name] = queue
     topologyChanged()
-    return queue
+    return (queue, isNew: true)
   }
 
   /// A queue for the replies to one channel, gone with its consumer

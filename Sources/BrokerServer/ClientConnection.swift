@@ -34,6 +34,7 @@ final class ClientConnection {
   /// The beginning of a frame whose end has not come.
   private var partial: [UInt8] = []
   private var exclusiveQueues: [Queue] = []
+  private var exclusiveQueuesBound = 64
   private unowned let transport: any Transport
   private let startedAt: UInt64
   private var lastReceivedAt: UInt64
@@ -64,13 +65,15 @@ final class ClientConnection {
   }
 
   /// False while the peer does not take what it asked for: then we read no more of what it sends.
-  var acceptsInput: Bool { phase != .closed && outbox.isOpen }
+  /// What comes after the end is read too, and thrown away: else its end would not be seen.
+  var acceptsInput: Bool { phase == .closed || outbox.isOpen }
 
   // MARK: octets in
 
   /// Cuts `octets` into frames and handles each. What is left over waits for the next call.
   // hot:
   func receive(_ octets: UnsafeRawBufferPointer) {
+    guard phase != .closed else { return }
     lastReceivedAt = broker.clock.nanoseconds
     var rest = octets
     if !partial.isEmpty { rest = completePartial(with: rest) }
@@ -120,7 +123,7 @@ final class ClientConnection {
     case .refused:
       // The answer to a header that we do not speak is the one that we do (4.2.2).
       outbox.send(octets: Handshake.header)
-      end("protocol header \(Array(octets.prefix(8))) is not AMQP 0-9-1")
+      end("protocol header \(Array(octets.prefix(8))) is not AMQP 0-9-1", orderly: true)
       return UnsafeRawBufferPointer(rebasing: octets[octets.count...])
     }
   }
@@ -201,7 +204,14 @@ final class ClientConnection {
     noteWork()
   }
 
-  func owns(_ queue: Queue) { exclusiveQueues.append(queue) }
+  /// A queue that goes with this connection. Those that went before are forgotten now and then.
+  func owns(_ queue: Queue) {
+    if exclusiveQueues.count >= exclusiveQueuesBound {
+      exclusiveQueues.removeAll(where: \.isDeleted)
+      exclusiveQueuesBound = max(64, exclusiveQueues.count * 2)
+    }
+    exclusiveQueues.append(queue)
+  }
 
   // MARK: methods of the connection
 
@@ -373,9 +383,9 @@ final class ClientConnection {
 
   /// Sends what has been put together since the last flush, cumulative confirms first.
   func flush() {
-    hasWork = false
     for channel in confirming { channel.sendConfirms() }
     confirming.removeAll(keepingCapacity: true)
+    hasWork = false
     if let buffer = outbox.take() {
       lastSentAt = broker.clock.nanoseconds
       transport.send(buffer)

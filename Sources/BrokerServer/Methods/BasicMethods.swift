@@ -168,11 +168,11 @@ extension ClientChannel {
   /// Settles many; only then, and after the answer, their queues deliver again: what returns is in order first.
   func settle(thenSend answer: () -> Void = {}, _ all: ((Delivery, Settlement) -> Void) -> Void) {
     var touched: [Queue] = []
+    var known: Set<ObjectIdentifier> = []
     all { delivery, settlement in
       delivery.settle(settlement)
-      if let queue = delivery.queue, touched.last !== queue, !touched.contains(where: { $0 === queue }) {
-        touched.append(queue)
-      }
+      guard let queue = delivery.queue, touched.last !== queue else { return }
+      if known.insert(ObjectIdentifier(queue)).inserted { touched.append(queue) }
     }
     answer()
     for queue in touched { drain(queue) }

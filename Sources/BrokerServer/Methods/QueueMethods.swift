@@ -13,13 +13,13 @@ extension ClientChannel {
       guard !asked.hasPrefix("amq.") else {
         throw ProtocolError(.accessRefused, "queue name '\(asked)' contains reserved prefix 'amq.*'")
       }
-      let known = vhost.queues.count
-      queue = try vhost.declare(
+      let isNew: Bool
+      (queue, isNew) = try vhost.declare(
         QueueDefinition(
           name: asked.isEmpty ? ServerNames.queue() : asked, durable: method.durable,
           owner: method.exclusive ? connection.id : nil, autoDelete: method.autoDelete,
           arguments: method.arguments))
-      if queue.owner != nil, vhost.queues.count > known { connection.owns(queue) }
+      if isNew, queue.owner != nil { connection.owns(queue) }
     }
     lastQueue = queue.name
     guard !method.noWait else { return }
