@@ -23,7 +23,7 @@ let package = Package(
     .executableTarget(
       name: "yutu",
       dependencies: [
-        "BrokerServer", "BrokerScripting", "BrokerCore",
+        "BrokerServer", "BrokerScripting", "BrokerCore", "AMQPWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: ours),

@@ -12,8 +12,10 @@ public struct Settings: Sendable {
   public var handshakeSeconds = 10
   /// Seconds that a peer has to answer `connection.close`.
   public var closingSeconds = 30
-  /// The most octets of a message's body: what RabbitMQ 3.13 has.
-  public var bodyMaximum = 134_217_728
+  /// The most octets of a message's body.
+  public var bodyMaximum = Settings.standardBodyMaximum
+  /// 128 MiB, as in RabbitMQ 3.13.
+  public static let standardBodyMaximum = 134_217_728
   /// Octets that may wait for a peer that does not read; then its consumers get no more, and we read no
   /// more of what it sends.
   public var outboxLimit = 1_048_576

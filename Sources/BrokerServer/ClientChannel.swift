@@ -128,7 +128,9 @@ final class ClientChannel {
     }
     guard header.bodySize <= UInt64(bodyMaximum) else {
       throw ProtocolError(
-        .preconditionFailed, "message size \(header.bodySize) is larger than max size \(bodyMaximum)")
+        .preconditionFailed,
+        "message size \(header.bodySize) is larger than "
+          + (bodyMaximum == Settings.standardBodyMaximum ? "" : "configured ") + "max size \(bodyMaximum)")
     }
     let properties = UnsafeRawBufferPointer(rebasing: payload[WireLimits.contentHeaderSize...])
     let message = Message.make(

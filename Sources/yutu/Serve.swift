@@ -1,3 +1,4 @@
+import AMQPWire
 import ArgumentParser
 import BrokerCore
 import BrokerScripting
@@ -26,6 +27,9 @@ struct Serve: AsyncParsableCommand {
   @Option(help: "The folder with the Lua plugins.")
   var plugins = "plugins"
 
+  @Option(help: "The most octets of a message's body.")
+  var maxMessageSize = Settings().bodyMaximum
+
   @Option(help: "How much to log: trace, debug, info, notice, warning, error or critical.")
   var logLevel = "info"
 
@@ -34,6 +38,10 @@ struct Serve: AsyncParsableCommand {
       let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
       throw ValidationError("--log-level \(logLevel): expected one of \(known)")
     }
+    let announced = Int(WireLimits.bodyAnnounced)
+    guard 0...announced ~= maxMessageSize else {
+      throw ValidationError("--max-message-size \(maxMessageSize): expected 0 to \(announced) octets")
+    }
     guard 0...65_535 ~= port else { throw ValidationError("--port \(port): expected 0 to 65535") }
   }
 
@@ -41,17 +49,20 @@ struct Serve: AsyncParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     let signals = Signals([SIGINT, SIGTERM])
     let level = Logger.Level(rawValue: logLevel) ?? .info
-    let server = try await Server {
+    var settings = Settings()
+    settings.bodyMaximum = maxMessageSize
+    let server = try await Server { [settings] in
       var logger = Logger(label: "yutu", factory: { StreamLogHandler.standardError(label: $0) })
       logger.logLevel = level
-      return Broker(logger: logger)
+      return Broker(settings: settings, logger: logger)
     }
     let loaded = try await load(into: server)
     do {
       let address = try await server.listen(host: host, port: port)
       announce(port: address?.port ?? port, plugins: loaded)
     } catch {
-      Console.complain("yutu: cannot listen on \(host):\(port): \(error)")
+      let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+      Console.complain("yutu: cannot listen on \(host):\(port): \(reason)")
       throw ExitCode(1)
     }
     for await _ in signals.stream { break }
