@@ -113,6 +113,7 @@ public final class VirtualHost {
     queueTable[name] ?? (replyQueues.isEmpty ? nil : replyQueues[name])
   }
   public var queues: [Queue] { queueTable.values }
+  public func hasQueue(_ name: ByteString) -> Bool { queueTable[name] != nil }
 
   public func queue(_ name: ByteString) throws(ProtocolError) -> Queue {
     guard let queue = queueTable[name] else {
@@ -131,17 +132,16 @@ public final class VirtualHost {
 
   /// Makes a queue, or checks that the one there is was declared alike.
   /// - Throws: 405 for another connection's exclusive queue, 406 for other properties or wrong arguments.
-  /// - Returns: the queue, and whether it is new
-  public func declare(_ definition: QueueDefinition) throws(ProtocolError) -> (Queue, isNew: Bool) {
+  public func declare(_ definition: QueueDefinition) throws(ProtocolError) -> Queue {
     if let queue = queueTable[definition.name] {
       try queue.expectEqual(to: definition)
-      return (queue, isNew: false)
+      return queue
     }
     let queue = Queue(definition, vhost: self)
     try queue.checkArguments()
     queueTable[definition.name] = queue
     topologyChanged()
-    return (queue, isNew: true)
+    return queue
   }
 
   /// A queue for the replies to one channel, gone with its consumer

@@ -13,10 +13,11 @@ extension ClientChannel {
       guard !asked.hasPrefix("amq.") else {
         throw ProtocolError(.accessRefused, "queue name '\(asked)' contains reserved prefix 'amq.*'")
       }
-      let isNew: Bool
-      (queue, isNew) = try vhost.declare(
+      let name = asked.isEmpty ? ServerNames.queue() : asked
+      let isNew = !vhost.hasQueue(name)
+      queue = try vhost.declare(
         QueueDefinition(
-          name: asked.isEmpty ? ServerNames.queue() : asked, durable: method.durable,
+          name: name, durable: method.durable,
           owner: method.exclusive ? connection.id : nil, autoDelete: method.autoDelete,
           arguments: method.arguments))
       if isNew, queue.owner != nil { connection.owns(queue) }
