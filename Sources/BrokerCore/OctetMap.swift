@@ -62,6 +62,24 @@ public struct OctetMap<Value> {
     }
   }
 
+  /// Changes the value of a key in place.
+  @discardableResult
+  public mutating func update<Result>(
+    _ key: ByteString, default absent: @autoclosure () -> Value, _ change: (inout Value) -> Result
+  ) -> Result {
+    let hash = key.bytes.withUnsafeBytes { Self.hash($0) }
+    var found = key.bytes.withUnsafeBytes { index(of: $0, hash: hash) }
+    if found == nil {
+      self[key] = absent()
+      found = key.bytes.withUnsafeBytes { index(of: $0, hash: hash) }
+    }
+    guard let index = found, var slot = slots[index] else { preconditionFailure("the key was just put in") }
+    // Taken out meanwhile, so that what is changed has one owner and is not copied.
+    slots[index] = nil
+    defer { slots[index] = slot }
+    return change(&slot.value)
+  }
+
   private mutating func insert(_ slot: Slot) {
     let mask = slots.count - 1
     var index = slot.hash & mask

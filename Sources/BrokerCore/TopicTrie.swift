@@ -12,7 +12,7 @@ public final class TopicTrie {
     var children = OctetMap<Node>()
     var star: Node?
     var hash: Node?
-    var bindings: ContiguousArray<Binding> = []
+    var bindings = Bag<Binding>()
     /// The step that put this node into the set last.
     var stamp: UInt64 = 0
 
@@ -63,7 +63,7 @@ public final class TopicTrie {
         node = child
       }
     }
-    node.bindings.append(binding)
+    node.bindings.insert(binding)
   }
 
   public func remove(_ binding: Binding) {
@@ -81,7 +81,7 @@ public final class TopicTrie {
       path.append((node, word))
       node = child
     }
-    node.bindings.removeAll { $0 === binding }
+    node.bindings.remove(binding)
     while node.isEmpty, let (parent, word) = path.popLast() {
       switch word {
       case "*": parent.star = nil
@@ -105,7 +105,7 @@ public final class TopicTrie {
       start = end + 1
     }
     for node in reached {
-      for binding in node.bindings { found(binding) }
+      for binding in node.bindings.elements { found(binding) }
     }
   }
 

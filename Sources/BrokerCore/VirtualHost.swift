@@ -95,11 +95,16 @@ public final class VirtualHost {
     remove(exchange)
   }
 
+  /// Takes exchanges away, and with them those that go because of it. A list and no recursion: a client can
+  /// make the chain as long as it likes.
   private func remove(_ exchange: Exchange) {
-    guard exchanges.removeValue(forKey: exchange.name) != nil else { return }
-    topologyChanged()
-    for binding in exchange.bindings.values { exchange.remove(binding) }
-    for binding in exchange.incoming { remove(binding) }
+    var doomed = [exchange]
+    while let next = doomed.popLast() {
+      guard exchanges.removeValue(forKey: next.name) != nil else { continue }
+      topologyChanged()
+      for binding in next.bindings.values { next.remove(binding) }
+      for binding in next.incoming where detach(binding) { doomed.append(binding.source) }
+    }
   }
 
   // MARK: queues
@@ -191,11 +196,15 @@ public final class VirtualHost {
     remove(binding)
   }
 
-  /// An auto-delete exchange goes with the last binding that leads away from it.
   private func remove(_ binding: Binding) {
+    if detach(binding) { remove(binding.source) }
+  }
+
+  /// - Returns: whether the source has to go: an auto-delete exchange does with its last binding
+  private func detach(_ binding: Binding) -> Bool {
     let source = binding.source
     source.remove(binding)
     topologyChanged()
-    if source.autoDelete, source.bindings.isEmpty { remove(source) }
+    return source.autoDelete && source.bindings.isEmpty
   }
 }

@@ -31,8 +31,10 @@ final class ClientConnection {
   private var lastChannel: ClientChannel?
   /// Channels with confirms that are not sent yet.
   private var confirming: [ClientChannel] = []
-  /// The beginning of a frame whose end has not come.
+  /// The beginning of a frame whose end has not come; all that was read, while stalled.
   private var partial: [UInt8] = []
+  /// What was read waits until the peer has taken the replies to what came before.
+  private var isStalled = false
   private var exclusiveQueues: [Queue] = []
   private var exclusiveQueuesBound = 64
   private unowned let transport: any Transport
@@ -40,6 +42,7 @@ final class ClientConnection {
   private var lastReceivedAt: UInt64
   private var lastSentAt: UInt64
   private var closingSince: UInt64 = 0
+  private var lingerSeconds = 0
   private unowned let core: ServerCore
   private var hasWork = false
 
@@ -66,7 +69,7 @@ final class ClientConnection {
 
   /// False while the peer does not take what it asked for: then we read no more of what it sends.
   /// What comes after the end is read too, and thrown away: else its end would not be seen.
-  var acceptsInput: Bool { phase == .closed || outbox.isOpen }
+  var acceptsInput: Bool { phase == .closed || outbox.hasRoomForReplies }
 
   // MARK: octets in
 
@@ -75,6 +78,11 @@ final class ClientConnection {
   func receive(_ octets: UnsafeRawBufferPointer) {
     guard phase != .closed else { return }
     lastReceivedAt = broker.clock.nanoseconds
+    if isStalled { partial.append(contentsOf: octets) } else { process(octets) }
+  }
+
+  // hot:
+  private func process(_ octets: UnsafeRawBufferPointer) {
     var rest = octets
     if !partial.isEmpty { rest = completePartial(with: rest) }
     if phase == .awaitingHeader { rest = receiveHeader(rest) }
@@ -83,6 +91,10 @@ final class ClientConnection {
       guard rest.count >= header.length else { break }
       frameReceived(header, UnsafeRawBufferPointer(rebasing: rest[..<header.length]))
       rest = UnsafeRawBufferPointer(rebasing: rest[header.length...])
+      guard outbox.hasRoomForReplies else {
+        isStalled = true
+        break
+      }
     }
     if phase != .closed { partial.append(contentsOf: rest) }
   }
@@ -123,7 +135,7 @@ final class ClientConnection {
     case .refused:
       // The answer to a header that we do not speak is the one that we do (4.2.2).
       outbox.send(octets: Handshake.header)
-      end("protocol header \(Array(octets.prefix(8))) is not AMQP 0-9-1", orderly: true)
+      end("protocol header \(Array(octets.prefix(8))) is not AMQP 0-9-1", .orderly)
       return UnsafeRawBufferPointer(rebasing: octets[octets.count...])
     }
   }
@@ -252,7 +264,7 @@ final class ClientConnection {
     case ConnectionClose.id:
       let method = try ConnectionClose(arguments: arguments)
       outbox.send(ConnectionCloseOk(), channel: 0)
-      end("closed by the client: \(method.replyCode) \(method.replyText)", orderly: true)
+      end("closed by the client: \(method.replyCode) \(method.replyText)", .whenPeerCloses)
     case ConnectionUpdateSecret.id where handshake.state == .done:
       _ = try ConnectionUpdateSecret(arguments: arguments)
       outbox.send(ConnectionUpdateSecretOk(), channel: 0)
@@ -270,7 +282,7 @@ final class ClientConnection {
 
   private func closingMethodReceived(_ id: MethodID) {
     switch id {
-    case ConnectionCloseOk.id: end("closed", orderly: true)
+    case ConnectionCloseOk.id: end("closed", .orderly)
     // Both sides closed at once; each is answered (1.4.2.10).
     case ConnectionClose.id: outbox.send(ConnectionCloseOk(), channel: 0)
     default: break
@@ -322,7 +334,7 @@ final class ClientConnection {
   private func fatal(_ error: ProtocolError) {
     guard phase == .running else { return end(error.text) }
     fail(error)
-    end(error.text, orderly: true)
+    end(error.text, .orderly)
   }
 
   /// Ends the connection with a reason that is ours: a stop of the broker, or an operator's wish.
@@ -347,14 +359,23 @@ final class ClientConnection {
     )
   }
 
-  /// Nothing more is read. An orderly end lets the peer read what was sent before it closes.
-  private func end(_ reason: String, orderly: Bool = false) {
+  private enum Ending {
+    /// The peer reads what was sent, and sees that nothing more comes.
+    case orderly
+    /// It was the client's wish, so the client closes: some take an end that comes with close-ok for a fault.
+    case whenPeerCloses
+    case atOnce
+  }
+
+  /// Nothing more that comes is looked at.
+  private func end(_ reason: String, _ ending: Ending = .atOnce) {
     guard phase != .closed else { return }
     phase = .closed
     closingSince = broker.clock.nanoseconds
+    lingerSeconds = ending == .whenPeerCloses ? broker.settings.closingSeconds : 1
     release()
     broker.logger.debug("\(peer): \(reason)")
-    transport.finish(orderly: orderly)
+    if ending != .whenPeerCloses { transport.finish(orderly: ending == .orderly) }
   }
 
   /// The socket is gone.
@@ -389,12 +410,19 @@ final class ClientConnection {
     if let buffer = outbox.take() {
       lastSentAt = broker.clock.nanoseconds
       transport.send(buffer)
+      outbox.wasSent()
     }
-    if outbox.takeWasFull(), outbox.isOpen { transport.resumeSoon() }
+    if outbox.takeWasFull() && outbox.isOpen || isStalled && acceptsInput { transport.resumeSoon() }
   }
 
   /// The socket takes octets again: deliveries go on.
   func resume() {
+    if isStalled, acceptsInput {
+      isStalled = false
+      let held = partial
+      partial = []
+      held.withUnsafeBytes { process($0) }
+    }
     guard phase == .running, outbox.isOpen else { return }
     for channel in channels.values.sorted(by: { $0.number < $1.number }) { channel.drainQueues() }
   }
@@ -428,7 +456,7 @@ final class ClientConnection {
     case .closing:
       if seconds(since: closingSince) >= Double(broker.settings.closingSeconds) { end("no close-ok") }
     case .closed:
-      if seconds(since: closingSince) >= 1 { transport.finish(orderly: false) }
+      if seconds(since: closingSince) >= Double(lingerSeconds) { transport.finish(orderly: false) }
     }
   }
 }

@@ -10,7 +10,11 @@ final class Outbox {
   private var spare = ByteBuffer()
   private let limit: Int
   /// Set by the connection: the socket has more than it can send.
-  var isSocketFull = false
+  var isSocketFull = false {
+    didSet { if !isSocketFull { replyOctets = 0 } }
+  }
+  /// Octets of replies since the socket last took all there was. Replies have no credit, as deliveries have.
+  private var replyOctets = 0
   /// A delivery was withheld since `isOpen` was last asked; the connection resumes consumers after a flush.
   private(set) var wasFull = false
   /// Called when the first octet is put into an empty buffer.
@@ -18,8 +22,11 @@ final class Outbox {
 
   init(limit: Int) { self.limit = limit }
 
-  /// False while the peer does not read as fast as it is written to. Deliveries wait then; replies do not,
-  /// but no more of what the peer sends is read.
+  /// False while the peer does not take the replies to what it sent: no more of that is looked at then.
+  // hot:
+  var hasRoomForReplies: Bool { replyOctets < limit }
+
+  /// False while the peer does not read as fast as it is written to: deliveries wait then.
   // hot:
   var isOpen: Bool {
     if !isSocketFull, buffer.readableBytes < limit { return true }
@@ -28,6 +35,13 @@ final class Outbox {
   }
 
   var isEmpty: Bool { buffer.readableBytes == 0 }
+
+  /// What has been taken was given to the socket, which says by `isSocketFull` whether it had room.
+  func wasSent() {
+    if !isSocketFull { replyOctets = 0 }
+  }
+
+  func countReply(of message: Message) { replyOctets += message.body.count + message.properties.count }
 
   /// What is to be sent, or nil.
   func take() -> ByteBuffer? {
@@ -72,6 +86,7 @@ final class Outbox {
   }
 
   func send(octets: [UInt8]) {
+    replyOctets += octets.count
     append(octets.count) { cursor in octets.withUnsafeBytes { cursor.put($0) } }
   }
 

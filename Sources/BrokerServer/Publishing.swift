@@ -207,6 +207,7 @@ extension ClientChannel {
 
   func sendReturn(_ message: Message, _ code: ReplyCode, _ text: ByteString) {
     let envelope = message.envelope
+    outbox.countReply(of: message)
     outbox.sendContent(
       BasicReturn.id, channel: number, message: message, frameMaximum: frameMaximum,
       argumentsCount: 3 + text.count + envelope.count
@@ -237,11 +238,14 @@ struct Transaction {
 extension ClientChannel {
   private func publishInTransaction(_ message: Message, to exchange: Exchange) {
     let route: Result<ContiguousArray<Queue>, ProtocolError>
+    var mandatory = publishing.mandatory
     do throws(ProtocolError) {
-      route = .success(try vhost.route(message, from: exchange, publisher: connection.user).queues)
+      let destinations = try vhost.route(message, from: exchange, publisher: connection.user)
+      route = .success(destinations.queues)
+      if destinations.isDropped { mandatory = false }
     } catch {
       route = .failure(error)
     }
-    transaction?.publishes.append(.init(message: message, mandatory: publishing.mandatory, route: route))
+    transaction?.publishes.append(.init(message: message, mandatory: mandatory, route: route))
   }
 }

@@ -3,21 +3,23 @@ import AMQPWire
 /// `direct`: a message goes where a binding has its routing key, to the octet. Knows no pattern.
 final class Direct: ExchangeType {
   let routesByKeyAlone = true
-  private var bindings = OctetMap<ContiguousArray<Binding>>()
+  private var bindings = OctetMap<Bag<Binding>>()
 
-  func add(_ binding: Binding) { bindings[binding.key] = (bindings[binding.key] ?? []) + [binding] }
+  func add(_ binding: Binding) { bindings.update(binding.key, default: Bag()) { $0.insert(binding) } }
 
   func remove(_ binding: Binding) {
-    guard var left = bindings[binding.key] else { return }
-    left.removeAll { $0 === binding }
-    bindings[binding.key] = left.isEmpty ? nil : left
+    let left = bindings.update(binding.key, default: Bag()) { bag in
+      bag.remove(binding)
+      return bag.count
+    }
+    if left == 0 { bindings[binding.key] = nil }
   }
 
   // hot:
   func route(_ message: Message, into destinations: Destinations) {
     message.forEachRoutingKey { key in
       guard let found = bindings[key] else { return }
-      for binding in found { destinations.add(binding) }
+      for binding in found.elements { destinations.add(binding) }
     }
   }
 }

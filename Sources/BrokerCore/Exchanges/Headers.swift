@@ -8,9 +8,9 @@ import AMQPWire
 final class Headers: ExchangeType {
   let routesByKeyAlone = false
   private var rules: [ObjectIdentifier: Rule] = [:]
-  private var byField = OctetMap<ContiguousArray<Rule>>()
+  private var byField = OctetMap<Bag<Rule>>()
   /// Rules that may hold for a message with none of their values.
-  private var others: ContiguousArray<Rule> = []
+  private var others = Bag<Rule>()
   /// Scratch of `route`: the headers of the message at hand.
   private var headers = HeaderFields()
 
@@ -18,8 +18,8 @@ final class Headers: ExchangeType {
     let rule = try Rule(binding)
     rules[ObjectIdentifier(binding)] = rule
     rule.place = place(for: rule)
-    guard let place = rule.place else { return others.append(rule) }
-    for field in place { byField[field] = (byField[field] ?? []) + [rule] }
+    guard let place = rule.place else { return others.insert(rule) }
+    for field in place { byField.update(field, default: Bag()) { $0.insert(rule) } }
   }
 
   /// Where all fields are needed, the one that the fewest others wait under tells the most.
@@ -31,11 +31,13 @@ final class Headers: ExchangeType {
 
   func remove(_ binding: Binding) {
     guard let rule = rules.removeValue(forKey: ObjectIdentifier(binding)) else { return }
-    guard let place = rule.place else { return others.removeAll { $0 === rule } }
+    guard let place = rule.place else { return others.remove(rule) }
     for field in place {
-      guard var left = byField[field] else { continue }
-      left.removeAll { $0 === rule }
-      byField[field] = left.isEmpty ? nil : left
+      let left = byField.update(field, default: Bag()) { bag in
+        bag.remove(rule)
+        return bag.count
+      }
+      if left == 0 { byField[field] = nil }
     }
   }
 
@@ -44,9 +46,9 @@ final class Headers: ExchangeType {
     headers.read(message.headers)
     for index in 0..<headers.count {
       guard let waiting = headers.withField(index, { byField[$0] }) else { continue }
-      for rule in waiting where rule.matches(headers) { destinations.add(rule.binding) }
+      for rule in waiting.elements where rule.matches(headers) { destinations.add(rule.binding) }
     }
-    for rule in others where rule.matches(headers) { destinations.add(rule.binding) }
+    for rule in others.elements where rule.matches(headers) { destinations.add(rule.binding) }
   }
 }
 

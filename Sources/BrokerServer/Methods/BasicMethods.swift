@@ -25,12 +25,13 @@ extension ClientChannel {
     guard consumers[method.consumerTag] == nil else {
       throw ProtocolError(.notAllowed, "attempt to reuse consumer tag '\(method.consumerTag)'")
     }
-    let queue = method.queue == Self.replyTo ? try makeReplyQueue(method) : try queueInUse(method.queue)
+    let isReply = method.queue == Self.replyTo
+    let queue = isReply ? try makeReplyQueue(method) : try queueInUse(method.queue)
     let tag = method.consumerTag.isEmpty ? ServerNames.consumerTag() : method.consumerTag
     let outlet = Subscription(tag: tag, channel: self)
     let consumer = Consumer(
       tag: tag, queue: queue, noAck: method.noAck, exclusive: method.exclusive,
-      priority: try priority(method.arguments, queue), prefetch: prefetch, arguments: method.arguments,
+      priority: isReply ? 0 : try priority(method.arguments, queue), prefetch: prefetch, arguments: method.arguments,
       deliveries: deliveries, outlet: outlet)
     try queue.subscribe(consumer)
     consumers[tag] = consumer
@@ -101,6 +102,7 @@ extension ClientChannel {
       outlet: Subscription(tag: "", channel: self))
     guard let (queued, tag) = queue.get(getter) else { return send(BasicGetEmpty()) }
     let envelope = queued.message.envelope
+    outbox.countReply(of: queued.message)
     outbox.sendContent(
       BasicGetOk.id, channel: number, message: queued.message, frameMaximum: frameMaximum,
       argumentsCount: 13 + envelope.count
