@@ -52,7 +52,7 @@ struct Serve: AsyncParsableCommand {
     var settings = Settings()
     settings.bodyMaximum = maxMessageSize
     let server = try await Server { [settings] in
-      var logger = Logger(label: "yutu", factory: { StreamLogHandler.standardError(label: $0) })
+      var logger = Logger(label: "yutu", factory: { PlainLog(label: $0) })
       logger.logLevel = level
       return Broker(settings: settings, logger: logger)
     }

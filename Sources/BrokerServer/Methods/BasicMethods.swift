@@ -31,8 +31,8 @@ extension ClientChannel {
     let outlet = Subscription(tag: tag, channel: self)
     let consumer = Consumer(
       tag: tag, queue: queue, noAck: method.noAck, exclusive: method.exclusive,
-      priority: isReply ? 0 : try priority(method.arguments, queue), prefetch: prefetch, arguments: method.arguments,
-      deliveries: deliveries, outlet: outlet)
+      priority: isReply ? 0 : try priority(method.arguments, queue), prefetch: prefetch,
+      arguments: method.arguments, deliveries: deliveries, outlet: outlet)
     try queue.subscribe(consumer)
     consumers[tag] = consumer
     if !method.noWait { send(BasicConsumeOk { $0.consumerTag = tag }) }
