@@ -51,9 +51,24 @@ let package = Package(
     .target(name: "CLuaGuard", dependencies: ["CLua"]),
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
 
+    .target(
+      name: "BrokerTestKit",
+      dependencies: [
+        "AMQPWire", "BrokerCore",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      swiftSettings: ours),
     .testTarget(
       name: "AMQPWireTests", dependencies: ["AMQPWire"], exclude: ["make-goldens.py"],
       resources: [.copy("goldens.txt")]),
+    .testTarget(name: "BrokerCoreTests", dependencies: ["BrokerCore", "AMQPWire", "BrokerTestKit"]),
+    .testTarget(
+      name: "BrokerServerTests",
+      dependencies: [
+        "BrokerServer", "BrokerCore", "AMQPWire", "BrokerTestKit",
+        .product(name: "NIOCore", package: "swift-nio"),
+      ]),
     .testTarget(name: "LuaRuntimeTests", dependencies: ["LuaRuntime"]),
     .testTarget(name: "BrokerScriptingTests", dependencies: ["BrokerScripting"]),
   ],

@@ -54,10 +54,11 @@ package final class Plugin {
 
   // MARK: on the core loop
 
-  func enter(logging report: @escaping (LuaLogLevel, String) -> Void, clock: any Clock) {
-    journal.report = report
-    self.clock = clock
-  }
+  func enter(logging report: @escaping (LuaLogLevel, String) -> Void) { journal.report = report }
+
+  /// From now on the loop's time counts. It does not while all bindings that exist are made anew: they may be
+  /// many, and a plugin that is cut off then could never be put into force.
+  func countTime(by clock: any Clock) { self.clock = clock }
 
   /// Every call into the script goes through here, so that one that wastes the loop's time is cut off.
   // hot:

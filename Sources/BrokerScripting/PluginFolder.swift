@@ -60,17 +60,39 @@ package struct PluginFolder {
 
   private let root: URL
   private var seen: [Entry]?
+  private var last = Contents()
+  /// A file was written so shortly before the last look that its time would not tell of one more change.
+  private var isFresh = false
+  /// The folder itself could not be read at the last look.
+  private var isAway = false
 
   package init(path: String) { root = URL(filePath: path) }
 
-  /// - Returns: nil if no file was added, removed, or has another size or time than at the last look
-  package mutating func contentsIfChanged() -> Contents? {
+  /// A folder that cannot be read, as on a network disk that is away, holds what it held.
+  /// - Returns: nil if no file was added, removed, or has another size or time than at the last look, unless
+  ///   `again` asks for them all the same
+  package mutating func contentsIfChanged(again: Bool = false) -> Contents? {
+    guard (try? FileManager.default.contentsOfDirectory(atPath: root.path)) != nil else { return away() }
     var entries: [Entry] = []
     list("", depth: 0, into: &entries)
     entries.sort { $0.path < $1.path }
-    guard entries != seen else { return nil }
+    guard entries != seen || again || isFresh || isAway else { return nil }
     seen = entries
-    return read(entries)
+    isAway = false
+    isFresh = entries.contains { abs($0.modified?.timeIntervalSinceNow ?? 0) < 2 }
+    last = read(entries)
+    return last
+  }
+
+  private mutating func away() -> Contents? {
+    guard !isAway else { return nil }
+    isAway = true
+    var contents = last
+    contents.problems.append(
+      PluginProblem(
+        name: root.lastPathComponent, path: root.path,
+        reason: "the folder \(root.path) cannot be read; its plugins stay as they are"))
+    return contents
   }
 
   private func list(_ folder: String, depth: Int, into entries: inout [Entry]) {
@@ -86,7 +108,7 @@ package struct PluginFolder {
         if !name.hasPrefix("_") || path == "_lib" || folder.hasPrefix("_lib") {
           list(path, depth: depth + 1, into: &entries)
         }
-      } else if name.hasSuffix(".lua") {
+      } else if name.hasSuffix(".lua"), attributes[.type] as? FileAttributeType == .typeRegular {
         entries.append(
           Entry(
             path: path, bytes: (attributes[.size] as? Int) ?? 0,
@@ -157,7 +179,7 @@ package struct PluginFolder {
     var modules: [String: PluginFile.Module] = [:]
     var waiting = sources
     while let source = waiting.popLast() {
-      for match in source.matches(of: /require\s*\(?\s*["']([A-Za-z0-9_.\-]+)["']/) {
+      for match in source.matches(of: /require\s{0,16}\(?\s{0,16}["']([A-Za-z0-9_.\-]+)["']/) {
         let name = String(match.1)
         guard modules[name] == nil else { continue }
         let place = name.replacing(".", with: "/")

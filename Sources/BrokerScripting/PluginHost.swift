@@ -36,6 +36,7 @@ package final class PluginHost {
 
   /// Puts all that was loaded into force, between two read batches; what is refused keeps its old version.
   package func apply(_ changes: PluginChanges) {
+    for name in changes.healed { problems[name] = nil }
     for problem in changes.problems {
       problems[problem.name] = problem.reason
       let old = plugins[problem.name] == nil ? "" : "; the version before stays in force"
@@ -47,22 +48,25 @@ package final class PluginHost {
 
   private func isEnabled(_ plugin: Plugin) -> Bool { options.enabled[plugin.name] ?? plugin.manifest.enabled }
 
+  /// Whether the exchange type of this name is this plugin's: one that waits to be enabled may be called like a
+  /// built-in type.
+  private func ownsExchangeType(_ plugin: Plugin?) -> Bool {
+    plugin.map { $0.manifest.isExchangeType && isEnabled($0) } ?? false
+  }
+
   private func install(_ plugin: Plugin) {
     let logger = broker.logger
     let name = plugin.name
-    plugin.enter(
-      logging: { level, text in logger.log(level: level.logLevel, "plugin \(name): \(text)") },
-      clock: broker.clock)
-    if isEnabled(plugin), plugin.manifest.isExchangeType, let reason = installExchangeType(plugin) {
+    plugin.enter { level, text in logger.log(level: level.logLevel, "plugin \(name): \(text)") }
+    if ownsExchangeType(plugin), let reason = installExchangeType(plugin) {
       problems[name] = reason
       let old = plugins[name] == nil ? "" : "; the version before stays in force"
       return logger.error("plugin \(name): \(reason)\(old)")
     }
-    if plugins[name].map({ $0.manifest.isExchangeType && isEnabled($0) }) == true,
-      !(plugin.manifest.isExchangeType && isEnabled(plugin))
-    {
+    if ownsExchangeType(plugins[name]), !ownsExchangeType(plugin) {
       broker.withdraw(exchangeType: ByteString(name))
     }
+    plugin.countTime(by: broker.clock)
     let isNew = plugins[name] == nil
     plugins[name] = plugin
     problems[name] = nil
@@ -73,8 +77,7 @@ package final class PluginHost {
   /// - Returns: why it cannot be
   private func installExchangeType(_ plugin: Plugin) -> String? {
     let name = ByteString(plugin.name)
-    let isOurs = plugins[plugin.name]?.manifest.isExchangeType == true
-    guard isOurs || !broker.knowsExchangeType(name) else {
+    guard ownsExchangeType(plugins[plugin.name]) || !broker.knowsExchangeType(name) else {
       return "'\(plugin.name)' is a built-in exchange type"
     }
     do throws(ProtocolError) {
@@ -90,7 +93,7 @@ package final class PluginHost {
   private func remove(_ name: String) {
     problems[name] = nil
     guard let plugin = plugins.removeValue(forKey: name) else { return }
-    if plugin.manifest.isExchangeType { broker.withdraw(exchangeType: ByteString(name)) }
+    if ownsExchangeType(plugin) { broker.withdraw(exchangeType: ByteString(name)) }
     broker.logger.info(
       "plugin \(name) was removed; exchanges that have its type keep it until the broker ends")
   }

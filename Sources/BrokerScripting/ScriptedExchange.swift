@@ -9,6 +9,9 @@ internal import LuaRuntime
 package final class ScriptedExchange: ExchangeType {
   /// Values of a pure exchange that are remembered; beyond, the oldest is forgotten.
   static let rememberedKeys = 4096
+  /// Destinations of all remembered values together (2 MiB): clients choose how many values there are, and
+  /// each may lead to every queue.
+  static let rememberedDestinations = 1 << 18
 
   private let plugin: Plugin
   private let routes: LuaRoutes
@@ -27,7 +30,7 @@ package final class ScriptedExchange: ExchangeType {
     self.plugin = plugin
     self.exchange = exchange
     isPure = plugin.manifest.isPureInKey
-    remembered = KeyMemory(limit: Self.rememberedKeys)
+    remembered = KeyMemory(limit: Self.rememberedKeys, destinationLimit: Self.rememberedDestinations)
     vhostName = Octets(exchange.vhost.name.text)
     do throws(LuaError) {
       routes = try LuaRoutes(plugin.lua, definition: exchange.definitionContent, selector: indexes)
@@ -105,7 +108,7 @@ package final class ScriptedExchange: ExchangeType {
     case .routed(let ids, let queues):
       for id in ids { destinations.add(Binding.from(scriptID: id)) }
       for name in queues { destinations.add(queueNamed: name.buffer) }
-      if isPure {
+      if isPure, ids.count + queues.count <= Self.rememberedDestinations {
         remembered.remember(
           key, Route(bindings: ids.map(Binding.from), queues: queues.map { ByteString($0.buffer) }))
       }
@@ -122,28 +125,39 @@ package final class ScriptedExchange: ExchangeType {
 struct Route {
   let bindings: [Binding]
   let queues: [ByteString]
+
+  var count: Int { bindings.count + queues.count }
 }
 
-/// The routes of the keys seen last, at most so many.
+/// The routes of the keys seen last, at most so many. When they hold too many destinations together, all are
+/// forgotten.
 struct KeyMemory {
   private let limit: Int
+  private let destinationLimit: Int
   private var routes = OctetMap<Route>()
   private var order: [ByteString] = []
   private var oldest = 0
+  private(set) var destinations = 0
 
-  init(limit: Int) { self.limit = limit }
+  init(limit: Int, destinationLimit: Int) {
+    self.limit = limit
+    self.destinationLimit = destinationLimit
+  }
 
   subscript(key: UnsafeRawBufferPointer) -> Route? { routes[key] }
 
   mutating func remember(_ key: UnsafeRawBufferPointer, _ route: Route) {
     let key = ByteString(key)
+    if destinations + route.count > destinationLimit { forgetAll() }
     if order.count < limit {
       order.append(key)
     } else {
+      destinations -= routes[order[oldest]]?.count ?? 0
       routes[order[oldest]] = nil
       order[oldest] = key
       oldest = (oldest + 1) % limit
     }
+    destinations += route.count
     routes[key] = route
   }
 
@@ -152,6 +166,7 @@ struct KeyMemory {
     routes = OctetMap()
     order.removeAll(keepingCapacity: true)
     oldest = 0
+    destinations = 0
   }
 }
 
@@ -196,7 +211,7 @@ final class BindingIndexes: LuaSelector {
 
   func add(_ binding: Binding) {
     bindings[ObjectIdentifier(binding)] = binding
-    if let others = byKey.map({ $0[binding.key] ?? [] }) { byKey?[binding.key] = others + [binding] }
+    byKey?.update(binding.key, default: []) { $0.append(binding) }
     byTopic?.add(binding)
   }
 
@@ -227,7 +242,7 @@ final class BindingIndexes: LuaSelector {
 
   private func indexKeys() {
     var index = OctetMap<ContiguousArray<Binding>>()
-    for binding in bindings.values { index[binding.key] = (index[binding.key] ?? []) + [binding] }
+    for binding in bindings.values { index.update(binding.key, default: []) { $0.append(binding) } }
     byKey = index
   }
 

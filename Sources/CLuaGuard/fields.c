@@ -77,9 +77,9 @@ static void push_value(Reader *r, int depth) {
     }
     case 'D': {
         uint64_t scale = take(r, 1);
-        double value = (double)(int32_t)take(r, 4);
-        for (; scale > 0 && value != 0; scale--) value /= 10;
-        lua_pushnumber(L, value);
+        double value = (double)take(r, 4), divisor = 1;
+        for (; scale > 0; scale--) divisor *= 10;
+        lua_pushnumber(L, value / divisor);
         break;
     }
     case 'S':

@@ -14,35 +14,38 @@ const char lg_null = 0;
 
 // ---- Memory
 
-static void remember_big(LuaGuard *guard, void *block, size_t size, bool is_string) {
+static enum Bigness bigness(size_t size, bool is_string) {
+    if (!is_string) return size >= LG_BIG_TABLE ? BIG_TABLE : NOT_BIG;
+    return size >= LG_HUGE_STRING     ? HUGE_STRING
+           : size >= LG_BIG_STRING    ? BIG_STRING
+           : size >= LG_MEDIUM_STRING ? MEDIUM_STRING
+                                      : NOT_BIG;
+}
+
+static void remember_big(LuaGuard *guard, void *block, enum Bigness bigness) {
     if (guard->big_count == LG_BIG_BLOCKS) {
         guard->big_overflowed = true;
     } else {
-        guard->big[guard->big_count++] = (BigBlock){block, size, is_string};
+        guard->big[guard->big_count++] = (BigBlock){(uintptr_t)block, bigness};
+        guard->big_counts[bigness]++;
     }
 }
 
-static bool forget_big(LuaGuard *guard, void *block) {
+static void forget_big(LuaGuard *guard, uintptr_t block) {
     for (int i = guard->big_count - 1; i >= 0; i--) {
-        if (guard->big[i].block == block) {
-            bool was_string = guard->big[i].is_string;
-            guard->big[i] = guard->big[--guard->big_count];
-            return was_string;
-        }
+        if (guard->big[i].block != block) continue;
+        guard->big_counts[guard->big[i].bigness]--;
+        guard->big[i] = guard->big[--guard->big_count];
+        return;
     }
-    return false;
 }
 
 static int proper_tick(const LuaGuard *guard) {
-    if (guard->big_overflowed) return LG_TICK_HUGE_STRINGS;
-    int tick = LG_TICK;
-    for (int i = 0; i < guard->big_count; i++) {
-        int own = !guard->big[i].is_string          ? LG_TICK_BIG_TABLES
-                  : guard->big[i].size >= LG_HUGE_STRING ? LG_TICK_HUGE_STRINGS
-                                                         : LG_TICK_BIG_STRINGS;
-        if (own < tick) tick = own;
-    }
-    return tick;
+    const int *counts = guard->big_counts;
+    return guard->big_overflowed || counts[HUGE_STRING]  ? LG_TICK_HUGE_STRINGS
+           : counts[BIG_STRING]                          ? LG_TICK_BIG_STRINGS
+           : counts[MEDIUM_STRING] || counts[BIG_TABLE] ? LG_TICK_BIG_TABLES
+                                                         : LG_TICK;
 }
 
 static void on_count(lua_State *L, lua_Debug *where);
@@ -58,8 +61,9 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
     LuaGuard *guard = context;
     bool is_string = block == NULL && old_size == LUA_TSTRING;
     size_t old = block ? old_size : 0;
+    uintptr_t address = (uintptr_t)block;
     if (new_size == 0) {
-        if (old >= LG_BIG_STRING) forget_big(guard, block);
+        if (old >= LG_MEDIUM_STRING) forget_big(guard, address);
         free(block);
         guard->used -= old;
         return NULL;
@@ -74,9 +78,10 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
     if (moved == NULL) return NULL;
     guard->used = guard->used - old + new_size;
     if (new_size > 4096) guard->spent += new_size / 64;
-    if (old >= LG_BIG_STRING) is_string = forget_big(guard, block);
-    if (new_size >= (is_string ? LG_BIG_STRING : LG_BIG_TABLE)) {
-        remember_big(guard, moved, new_size, is_string);
+    if (old >= LG_MEDIUM_STRING) forget_big(guard, address);
+    enum Bigness big = bigness(new_size, is_string);
+    if (big != NOT_BIG) {
+        remember_big(guard, moved, big);
         shorten_tick(guard);
     }
     return moved;
@@ -112,9 +117,19 @@ static uint64_t cpu_nanoseconds(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+// Pushes "file:line: " of the innermost function in Lua from that level on: it is the one to blame.
+static void push_place(lua_State *L, int level) {
+    for (int last = level + 3; level < last; level++) {
+        luaL_where(L, level);
+        if (lua_rawlen(L, -1) > 0) return;
+        lua_pop(L, 1);
+    }
+    luaL_where(L, level);
+}
+
 static void raise_limit(lua_State *L, int level) {
     LuaGuard *guard = lg_of(L);
-    luaL_where(L, level);
+    push_place(L, level);
     switch (guard->tripped) {
     case LG_INSTRUCTIONS:
         lua_pushfstring(L, "limit of %I instructions reached", (lua_Integer)guard->budget.instructions);
@@ -145,13 +160,14 @@ static void spend(lua_State *L, uint64_t units, int level) {
         raise_limit(L, level);
     }
     if (guard->spent < guard->next_look) return;
-    guard->next_look = guard->spent + LG_TICK;
+    guard->next_look = guard->spent + (uint64_t)guard->tick;
     if (guard->spent > guard->budget.instructions) {
         lg_trip(L, LG_INSTRUCTIONS);
         raise_limit(L, level);
     }
-    // A short call never reads the clock: the first tick of a call may be the rest of earlier ones'.
-    if (guard->looks++ == 0 && guard->tick == LG_TICK) return;
+    // A short call never reads the clock: the first tick of a call may be the rest of earlier ones'. What
+    // pays for more than two ticks is about to take its time.
+    if (guard->looks++ == 0 && guard->tick == LG_TICK && guard->spent < 2 * LG_TICK) return;
     guard->clock_last = cpu_nanoseconds();
     if (!guard->clock_start) guard->clock_start = guard->clock_last;
     if (guard->clock_last - guard->clock_start > guard->budget.nanoseconds) {
@@ -166,12 +182,10 @@ static void on_count(lua_State *L, lua_Debug *where) {
     (void)where;
     LuaGuard *guard = lg_of(L);
     int count = lua_gethookcount(L);
-    if (count < LG_TICK) {
-        guard->next_look = guard->spent;  // what stands between two looks may be slow: look each time
-        if (!guard->tripped) {
-            guard->tick = proper_tick(guard);
-            if (guard->tick != count) lua_sethook(L, on_count, LUA_MASKCOUNT, guard->tick);
-        }
+    if (count < LG_TICK) guard->next_look = guard->spent;  // what lies between may be slow: look each time
+    if (!guard->tripped) {
+        guard->tick = proper_tick(guard);
+        if (guard->tick != count) lua_sethook(L, on_count, LUA_MASKCOUNT, guard->tick);
     }
     spend(L, (uint64_t)count, 0);
 }
@@ -225,7 +239,11 @@ void lg_begin(LuaGuard *guard, LGBudget budget) {
     guard->budget = budget;
     guard->spent = 0;
     guard->next_look = budget.instructions < LG_TICK ? budget.instructions : LG_TICK;
-    guard->clock_start = guard->clock_last = 0;
+    guard->call++;
+    guard->selected_count = 0;
+    // While something big lives, even a call of a few instructions may take long.
+    guard->timed_whole = guard->tick < LG_TICK;
+    guard->clock_start = guard->clock_last = guard->timed_whole ? cpu_nanoseconds() : 0;
     guard->looks = 0;
     guard->tripped = 0;
     guard->failure = LG_RUNTIME;
@@ -355,8 +373,9 @@ void lg_close(LuaGuard *guard) {
 const LGError *lg_error(const LuaGuard *guard) { return &guard->error; }
 
 LGStatistics lg_statistics(const LuaGuard *guard) {
-    return (LGStatistics){guard->used, guard->allocations,
-                          guard->clock_start ? guard->clock_last - guard->clock_start : 0};
+    uint64_t took = guard->clock_start ? guard->clock_last - guard->clock_start : 0;
+    if (guard->timed_whole && took < LG_SHORT_CALL) took = 0;
+    return (LGStatistics){guard->used, guard->allocations, took};
 }
 
 void lg_fail_allocations(LuaGuard *guard, uint64_t from) {

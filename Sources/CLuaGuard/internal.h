@@ -16,25 +16,34 @@ enum { SLOT_HANDLER = 1, SLOT_MESSAGE = 2, SLOT_ROUTE = 3, SLOTS = 3 };
 // Bounds, with their reasons.
 enum {
     LG_TICK = 1000,              // instructions between two looks at the budget: 1.5% of a busy loop's time
-    LG_TICK_BIG_TABLES = 100,    // … while a table or stack of 1 MiB lives: `next` may scan all of it at once
-    LG_TICK_BIG_STRINGS = 20,    // … while a string of 256 KiB lives: `a == b` reads all of it at once
+    LG_TICK_BIG_TABLES = 100,    // … while a table or stack of 1 MiB lives: `next` may scan all of it at
+                                 // once; or a string of 32 KiB: `a == b` reads all of it at once
+    LG_TICK_BIG_STRINGS = 20,    // … while a string of 256 KiB lives
     LG_TICK_HUGE_STRINGS = 4,    // … while a string of 4 MiB lives
     LG_BIG_TABLE = 1 << 20,
+    LG_SHORT_CALL = 20000,       // nanoseconds: what a call takes that is too short to look at the clock
+    LG_MEDIUM_STRING = 32 << 10,
     LG_BIG_STRING = 256 << 10,
     LG_HUGE_STRING = 4 << 20,
-    LG_BIG_BLOCKS = 1024,        // big blocks that are tracked; beyond, the tick stays short for good
+    LG_BIG_BLOCKS = 2304,        // big blocks that are tracked (64 MiB of 32 KiB and some); beyond, the tick
+                                 // stays short for good
     LG_NESTING = 100,            // tables in tables, in field tables and JSON
     LG_MANIFEST_NESTING = 6,     // of what the host reads of a plugin's table
     LG_COROUTINE_COST = 500,     // a new coroutine starts a tick of its own: charge half of it
     LG_LOG_BYTES = 4096,
     LG_ROUTE_RESULTS = 65536,
+    LG_ROUTE_QUEUES = 4096,      // queue(name) in one result
+    LG_MOST_SELECTED = 1 << 22,  // ids of all selections of one call: 32 MiB
+    LG_NAME_BYTES = 255,         // a queue's name is a short string
+    LG_REASON_BYTES = 1023,      // of a verdict, as far as the host gets to see it
     LG_KEY_BYTES = 255,          // a field table's key is a short string
 };
 
+enum Bigness { NOT_BIG, BIG_TABLE, MEDIUM_STRING, BIG_STRING, HUGE_STRING, BIGNESSES };
+
 typedef struct {
-    void *block;
-    size_t size;
-    bool is_string;
+    uintptr_t block;
+    enum Bigness bigness;
 } BigBlock;
 
 typedef struct {
@@ -58,7 +67,7 @@ struct LuaGuard {
     size_t used;
     uint64_t allocations, fail_from;
     BigBlock big[LG_BIG_BLOCKS];
-    int big_count;
+    int big_count, big_counts[BIGNESSES];
     bool big_overflowed;
     int tick;  // instructions to the next look
 
@@ -67,6 +76,7 @@ struct LuaGuard {
     uint64_t spent, next_look;
     uint64_t clock_start, clock_last;  // 0: not looked yet
     int looks;
+    bool timed_whole;  // the clock was read before the call began
     int tripped;  // LGStatus of the limit that was hit, or 0
     bool busy;
     int failure;  // what an error that is no limit is called
@@ -84,7 +94,7 @@ struct LuaGuard {
     LGRoutes *routes;   // whose route is under way
     LGRoutes *all;      // list of all, for lg_close
     uint64_t serial;    // of routes
-    uint64_t call;      // number of the route call: what belongs to an older one is stale
+    uint64_t call;      // number of the call: a selection of an older one is stale
 
     // Results; kept between calls, grown by malloc.
     uint64_t *ids;

@@ -81,6 +81,7 @@ static int push_number(lua_State *L, LGBytes value) {
     uint64_t number = 0;
     for (size_t i = 0; i < value.count; i++) number = number << 8 | value.bytes[i];
     if (value.count == 0) lua_pushnil(L);
+    else if (number > INT64_MAX) lua_pushnumber(L, (lua_Number)number);
     else lua_pushinteger(L, (lua_Integer)number);
     return 1;
 }

@@ -86,7 +86,8 @@ static int routes_length(lua_State *L) {
 // ---- Selections
 
 void lg_select_add(LuaGuard *guard, uint64_t id) {
-    if (!lg_grow(&guard->selected, &guard->selected_capacity, guard->selected_count, sizeof(uint64_t))) {
+    if (guard->selected_count >= LG_MOST_SELECTED ||
+        !lg_grow(&guard->selected, &guard->selected_capacity, guard->selected_count, sizeof(uint64_t))) {
         guard->select_failed = true;
         return;
     }

@@ -3,8 +3,6 @@
 
 #include "internal.h"
 
-enum { MOST_RESULTS = 1 << 22 };
-
 // ---- Life of an exchange's routes
 
 int lg_open_routes_body(lua_State *L) {
@@ -200,9 +198,9 @@ LGStatus lg_routes_bind(LGRoutes *routes, const LGBinding *binding, LGBudget bud
 }
 
 // Allocates nothing and raises nothing: the last binding takes the place of the one that goes.
-void lg_routes_unbind(LGRoutes *routes, uint64_t id) {
+bool lg_routes_unbind(LGRoutes *routes, uint64_t id) {
     lua_State *L = routes->guard->L;
-    if (routes->guard->busy) return;
+    if (routes->guard->busy) return false;
     lua_rawgeti(L, LUA_REGISTRYINDEX, routes->ref);
     lua_getiuservalue(L, -1, ROUTES_HANDLES);
     if (lua_rawgeti(L, -1, (lua_Integer)id) == LUA_TUSERDATA) {
@@ -220,12 +218,15 @@ void lg_routes_unbind(LGRoutes *routes, uint64_t id) {
         routes->stale = true;
     }
     lua_settop(L, SLOTS);
+    return true;
 }
 
 // ---- route
 
-static const char *add_id(LuaGuard *guard, uint64_t id) {
-    if (guard->id_count >= MOST_RESULTS) return "route returned too many bindings";
+// A script may name a binding more than once, but what it returns is looked at outside of its budget: no
+// list of a few bindings may be made to stand for millions.
+static const char *add_id(LuaGuard *guard, const LGRoutes *routes, uint64_t id) {
+    if (guard->id_count >= 8 * (size_t)routes->count + 64) return "route returned too many bindings";
     if (!lg_grow(&guard->ids, &guard->id_capacity, guard->id_count, sizeof(uint64_t))) {
         return "not enough memory";
     }
@@ -242,7 +243,7 @@ static const char *add_target(lua_State *L, LuaGuard *guard, LGRoutes *routes) {
         if (box->index >= routes->count || routes->entries[box->index].id != box->id) {
             return "route returned a binding that is gone";
         }
-        return add_id(guard, box->id);
+        return add_id(guard, routes, box->id);
     }
     if (tag == TAG_SELECTION) {
         SelectionBox *box = lua_touserdata(L, -1);
@@ -251,7 +252,7 @@ static const char *add_target(lua_State *L, LuaGuard *guard, LGRoutes *routes) {
         }
         const char *problem = NULL;
         const uint64_t *ids = guard->selected + box->start;
-        for (size_t i = 0; i < box->count && !problem; i++) problem = add_id(guard, ids[i]);
+        for (size_t i = 0; i < box->count && !problem; i++) problem = add_id(guard, routes, ids[i]);
         return problem;
     }
     const char *verdict = lua_istable(L, -1) ? lg_verdict(L, lua_gettop(L)) : NULL;
@@ -259,11 +260,13 @@ static const char *add_target(lua_State *L, LuaGuard *guard, LGRoutes *routes) {
         return "route returned what is no binding, list of bindings, selection, queue(name) or verdict";
     }
     LGBytes name = lg_verdict_text(L, lua_gettop(L), guard->key_name);
+    if (name.count > LG_NAME_BYTES) return "route returned a queue's name that is longer than 255 bytes";
+    if (guard->queue_count >= LG_ROUTE_QUEUES) return "route returned too many queues";
     if (!lg_grow(&guard->queues, &guard->queue_capacity, guard->queue_count, sizeof(LGBytes)) ||
         !lg_buffer_reserve(&guard->text, name.count + 1)) {
         return "not enough memory";
     }
-    memcpy(guard->text.bytes + guard->text.count, name.bytes, name.count);
+    if (name.count) memcpy(guard->text.bytes + guard->text.count, name.bytes, name.count);
     guard->queues[guard->queue_count++] = lg_bytes((const uint8_t *)(uintptr_t)guard->text.count, name.count);
     guard->text.count += name.count;
     return NULL;
@@ -283,6 +286,7 @@ static const char *take_verdict(lua_State *L, LuaGuard *guard, int index, const 
         return NULL;
     }
     LGBytes reason = lg_verdict_text(L, index, guard->key_reason);
+    if (reason.count > LG_REASON_BYTES) reason.count = LG_REASON_BYTES;
     if (!lg_buffer_reserve(&guard->text, reason.count + 1)) return "not enough memory";
     if (reason.count) memcpy(guard->text.bytes, reason.bytes, reason.count);
     result->text = lg_bytes(guard->text.bytes, reason.count);
@@ -339,8 +343,6 @@ void lg_prepare(lua_State *L, LGRoutes *routes) {
     if (guard->prepare == LUA_NOREF) {
         lua_pushnil(L);
     } else {
-        guard->call++;
-        guard->selected_count = 0;
         lua_rawgeti(L, LUA_REGISTRYINDEX, guard->prepare);
         lua_pushvalue(L, -2);
         lua_call(L, 1, 1);
@@ -368,8 +370,6 @@ LGStatus lg_routes_route(LGRoutes *routes, const LGMessage *message, LGBudget bu
     }
     lg_begin(guard, budget);
     lg_message_begin(guard, message);
-    guard->call++;
-    guard->selected_count = 0;
     lua_pushvalue(L, SLOT_ROUTE);
     lua_pushvalue(L, SLOT_MESSAGE);
     lua_rawgeti(L, LUA_REGISTRYINDEX, routes->ref);

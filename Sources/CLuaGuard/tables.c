@@ -38,7 +38,7 @@ static int table_insert(lua_State *L) {
 static int table_remove(lua_State *L) {
     lua_Integer size = length(L);
     lua_Integer at = luaL_optinteger(L, 2, size);
-    if (lua_gettop(L) > 1) {
+    if (at != size) {
         luaL_argcheck(L, (lua_Unsigned)at - 1u <= (lua_Unsigned)size, 2, "position out of bounds");
     }
     spend_span(L, at, size);
@@ -125,6 +125,31 @@ static int table_unpack(lua_State *L) {
     return (int)count + 1;
 }
 
+// The order that sort goes by. Upvalue: a function, or nil for `<`. No hook sees what C compares.
+static int sort_order(lua_State *L) {
+    lua_settop(L, 2);
+    size_t bytes = lua_type(L, 1) == LUA_TSTRING ? lua_rawlen(L, 1) : 0;
+    if (lua_type(L, 2) == LUA_TSTRING) bytes += lua_rawlen(L, 2);
+    lg_spend(L, bytes / 64 + 2);
+    if (lua_isnil(L, lua_upvalueindex(1))) {
+        lua_pushboolean(L, lua_compare(L, 1, 2, LUA_OPLT));
+    } else {
+        lua_pushvalue(L, lua_upvalueindex(1));
+        lua_insert(L, 1);
+        lua_call(L, 2, 1);
+    }
+    return 1;
+}
+
+// Whether sort may compare by itself: a function in Lua is seen by the hook, and numbers are quick.
+static bool compares_itself(lua_State *L) {
+    if (!lua_isnil(L, 2)) return !lua_iscfunction(L, 2);
+    lua_rawgeti(L, 1, 1);
+    bool number = lua_type(L, -1) == LUA_TNUMBER;
+    lua_pop(L, 1);
+    return number && !luaL_getmetafield(L, 1, "__index");
+}
+
 // Upvalue: Lua's own sort. It asks for the length itself, and `__len` may answer otherwise then: refused.
 static int table_sort(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -134,6 +159,13 @@ static int table_sort(lua_State *L) {
     uint64_t count = lua_rawlen(L, 1), steps = count;
     for (uint64_t n = count; n > 1; n /= 2) steps += count;
     lg_spend(L, steps);
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (!compares_itself(L)) {
+        lua_settop(L, 2);
+        lua_pushcclosure(L, sort_order, 1);
+    }
+    lua_settop(L, 2);
     return ((lua_CFunction)lua_touserdata(L, lua_upvalueindex(1)))(L);
 }
 

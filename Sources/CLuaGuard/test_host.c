@@ -161,6 +161,19 @@ static int test_route_body(lua_State *L) {
     return 1;
 }
 
+// Puts a copy of the message's table into its place, which no script can change while its texts are in use.
+static void take_copy(lua_State *L) {
+    lua_newtable(L);
+    lua_pushnil(L);
+    while (lua_next(L, 2)) {
+        lg_spend(L, 1);
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, 3);
+    }
+    lua_replace(L, 2);
+}
+
 // (bindings, message table) -> list of destinations | verdict
 static int test_route(lua_State *L) {
     LuaGuard *guard = lg_of(L);
@@ -168,6 +181,7 @@ static int test_route(lua_State *L) {
     luaL_checktype(L, 2, LUA_TTABLE);
     if (guard->route == LUA_NOREF) return luaL_error(L, "the plugin has no exchange.route");
     lua_settop(L, 2);
+    take_copy(L);
     LGMessage message = {
         .exchange = text_field(L, "exchange"), .routing_key = text_field(L, "routing_key"),
         .body = text_field(L, "body"), .vhost = text_field(L, "vhost"), .user = text_field(L, "user"),

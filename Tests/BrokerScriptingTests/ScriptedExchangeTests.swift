@@ -1,9 +1,10 @@
 import AMQPWire
 import BrokerCore
-import BrokerScripting
 import Foundation
 import LuaRuntime
 import Testing
+
+@testable import BrokerScripting
 
 @Suite struct `Exchange types in Lua` {
   @Test func `the shipped plugins load, and their own tests pass`() throws {
@@ -155,6 +156,22 @@ import Testing
     #expect(try workshop.route("e") == ["q"])
   }
 
+  @Test func `takes over more bindings than the loop's allowance would pay for`() throws {
+    let workshop = try Workshop()
+    let bind = "bind = function() for i = 1, 50000 do end end"
+    try workshop.writeType("x-t", route: "return bindings:key('k1')", more: bind)
+    workshop.reload()
+    try workshop.declare("e", "x-t")
+    for number in 0..<400 {
+      workshop.clock.nanoseconds += 2_000_000_000
+      try workshop.bind("e", "q", key: ByteString("k\(number)"))
+    }
+    try workshop.writeType("x-t", route: "return bindings:key('none')", more: bind)
+    workshop.reload()
+    #expect(workshop.problem("x-t") == nil)
+    #expect(try workshop.route("e") == [])
+  }
+
   @Test func `leaves an unchanged plugin its state while others change`() throws {
     let workshop = try Workshop()
     try workshop.writeType("x-count", route: "return queue('q' .. calls)")
@@ -219,8 +236,97 @@ import Testing
     try workshop.bind("e", "q")
     try workshop.remove("exchanges/x-t.lua")
     workshop.reload()
+    workshop.reload()
     #expect(try workshop.route("e") == ["q"])
     #expect(throws: ProtocolError.self) { try workshop.declare("f", "x-t") }
+  }
+
+  @Test func `keeps a plugin whose file is away for a moment, with its state`() throws {
+    let workshop = try Workshop()
+    try workshop.writeType("x-t", route: "return queue('q' .. calls)")
+    workshop.reload()
+    try workshop.declare("e", "x-t")
+    for name in ["q1", "q2"] as [ByteString] { _ = try workshop.vhost.declare(QueueDefinition(name: name)) }
+    #expect(try workshop.route("e") == ["q1"])
+    let file = workshop.folder.appending(path: "exchanges/x-t.lua")
+    let aside = workshop.folder.appending(path: "exchanges/x-t.lua~")
+    try FileManager.default.moveItem(at: file, to: aside)
+    #expect(!workshop.reload())
+    try workshop.declare("f", "x-t")
+    try FileManager.default.moveItem(at: aside, to: file)
+    #expect(!workshop.reload())
+    #expect(try workshop.route("e") == ["q2"])
+  }
+
+  @Test func `keeps a plugin whose file cannot be read, and forgets the problem when it can`() throws {
+    let workshop = try Workshop()
+    try workshop.writeType("x-t", route: "return queue('q')")
+    workshop.reload()
+    try workshop.write("exchanges/x-t.lua", String(repeating: "-", count: 2 << 20))
+    for _ in 0..<3 {
+      workshop.reload()
+      #expect(workshop.problem("x-t") == "exchanges/x-t.lua: is larger than 1048576 bytes")
+    }
+    try workshop.declare("e", "x-t")
+    try workshop.writeType("x-t", route: "return queue('q')")
+    workshop.reload()
+    #expect(workshop.problem("x-t") == nil)
+  }
+
+  @Test func `keeps all plugins while their folder is away`() throws {
+    let workshop = try Workshop()
+    try workshop.writeType("x-t", route: "return queue('q')")
+    workshop.reload()
+    let aside = workshop.folder.appendingPathExtension("away")
+    try FileManager.default.moveItem(at: workshop.folder, to: aside)
+    #expect(workshop.reload())
+    #expect(!workshop.reload())
+    #expect(workshop.problem(workshop.folder.lastPathComponent)?.contains("cannot be read") == true)
+    try workshop.declare("e", "x-t")
+    try FileManager.default.moveItem(at: aside, to: workshop.folder)
+    #expect(workshop.reload())
+    #expect(workshop.host.statuses.map(\.problem) == [nil])
+    try workshop.declare("f", "x-t")
+  }
+
+  @Test func `sees a change that leaves size and time as they were`() throws {
+    let workshop = try Workshop()
+    let file = workshop.folder.appending(path: "exchanges/x-t.lua").path
+    _ = try workshop.vhost.declare(QueueDefinition(name: "q1"))
+    _ = try workshop.vhost.declare(QueueDefinition(name: "q2"))
+    let now = Date()
+    for name in ["q1", "q2"] {
+      let text = "return { api = 1, exchange = { route = function() return queue('\(name)') end } }"
+      if name == "q1" {
+        try workshop.write("exchanges/x-t.lua", text)
+      } else {
+        let handle = try #require(FileHandle(forWritingAtPath: file))
+        try handle.write(contentsOf: Data(text.utf8))
+        try handle.close()
+      }
+      try FileManager.default.setAttributes([.modificationDate: now], ofItemAtPath: file)
+      #expect(workshop.reload())
+      if name == "q1" { try workshop.declare("e", "x-t") }
+      #expect(try workshop.route("e") == [name])
+    }
+  }
+
+  @Test func `withdraws a type that its plugin no longer has, and takes it back`() throws {
+    let workshop = try Workshop()
+    try workshop.writeType("x-t", route: "return queue('q')")
+    workshop.reload()
+    try workshop.declare("e", "x-t")
+    _ = try workshop.vhost.declare(QueueDefinition(name: "q"))
+    _ = try workshop.vhost.declare(QueueDefinition(name: "r"))
+    try workshop.write("exchanges/x-t.lua", "return { api = 1 }")
+    workshop.reload()
+    #expect(try workshop.route("e") == ["q"])
+    #expect(throws: ProtocolError.self) { try workshop.declare("f", "x-t") }
+    try workshop.writeType("x-t", route: "return queue('r')")
+    workshop.reload()
+    #expect(workshop.problem("x-t") == nil)
+    #expect(try workshop.route("e") == ["r"])
+    try workshop.declare("f", "x-t")
   }
 
   @Test func `waits for the operator when the plugin says so, and takes settings`() throws {
@@ -252,6 +358,44 @@ import Testing
     try workshop.writeType("topic", route: "return nil")
     workshop.reload()
     #expect(workshop.problem("topic") == "'topic' is a built-in exchange type")
+  }
+
+  @Test func `leaves a built-in type alone that a waiting plugin is named after`() throws {
+    let workshop = try Workshop()
+    let text = "return { api = 1, enabled = %, exchange = { route = function() end } }"
+    try workshop.write("exchanges/topic.lua", text.replacing("%", with: "false"))
+    workshop.reload()
+    try workshop.write("exchanges/topic.lua", text.replacing("%", with: "true"))
+    workshop.reload()
+    #expect(workshop.problem("topic") == "'topic' is a built-in exchange type")
+    try workshop.bind("amq.topic", "q", key: "#")
+    #expect(try workshop.route("amq.topic", key: "a") == ["q"])
+    try workshop.remove("exchanges/topic.lua")
+    workshop.reload()
+    workshop.reload()
+    try workshop.declare("e", "topic")
+  }
+}
+
+@Suite struct `The memory of a pure exchange` {
+  private func remembers(_ memory: KeyMemory, _ key: Int) -> Bool {
+    ByteString("\(key)").withOctets { memory[$0] } != nil
+  }
+
+  @Test func `forgets the oldest value, and all when they lead to too many destinations`() {
+    var memory = KeyMemory(limit: 3, destinationLimit: 10)
+    for key in 0..<5 {
+      ByteString("\(key)").withOctets { memory.remember($0, Route(bindings: [], queues: ["a", "b"])) }
+    }
+    #expect((0..<5).map { remembers(memory, $0) } == [false, false, true, true, true])
+    #expect(memory.destinations == 6)
+    let wide = Route(bindings: [], queues: Array(repeating: "q", count: 5))
+    ByteString("5").withOctets { memory.remember($0, wide) }
+    #expect(remembers(memory, 5) && !remembers(memory, 4) && memory.destinations == 5)
+    ByteString("6").withOctets { memory.remember($0, wide) }
+    #expect(remembers(memory, 5) && remembers(memory, 6) && memory.destinations == 10)
+    memory.forgetAll()
+    #expect(memory.destinations == 0)
   }
 }
 

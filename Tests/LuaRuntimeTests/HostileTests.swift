@@ -56,6 +56,33 @@ private let scripts =
     }
   }
 
+  @Test func `a call that pays for much at once is timed, however few its instructions`() throws {
+    for route in ["local _ = ('x'):rep(3000000)", "local _ = load(('x=x '):rep(1000))"] {
+      let fixture = try Fixture(route: route)
+      _ = failure { _ = try fixture.route(budget: .hook) }
+      #expect(fixture.lua.lastCallNanoseconds > 0, "\(route)")
+    }
+    let small = try Fixture(route: "return bindings:all()", keys: ["a"])
+    _ = try small.route()
+    #expect(small.lua.lastCallNanoseconds == 0)
+  }
+
+  @Test func `a call of few instructions is timed while a big string lives`() throws {
+    let fixture = try Fixture(
+      route: """
+        a, b = a or ("x"):rep(250000) .. "a", b or ("x"):rep(250000) .. "b"
+        if message.routing_key == "slow" then for _ = 1, 90 do local _ = a < b end end
+        """)
+    func times(_ key: String) throws -> [UInt64] {
+      try (0..<20).map { _ in
+        _ = try fixture.route(Letter(key: key))
+        return fixture.lua.lastCallNanoseconds
+      }
+    }
+    #expect(try times("fast").contains(0), "a fast script is no waste, whatever it keeps")
+    #expect(try !times("slow").contains(0))
+  }
+
   @Test func `a limit of the host's choosing names itself`() throws {
     let fixture = try Fixture(route: "while true do end")
     let budget = LuaBudget(instructions: 5000, nanoseconds: 1_000_000_000)

@@ -86,6 +86,12 @@ private func result(_ expression: String, host: (any LuaHost)? = nil) throws -> 
       "(function() local t = {3, 1, 2} table.sort(t, function(a, b) return a > b end) return t[1] == 3 end)()",
       "(function() local n = 0 for k, v in ('a=1, b=2'):gmatch('(%w)=(%w)') do n = n + v end return n == 3 end)()",
       "(function() local t = {1, 2} table.insert(t, 1, 0) return table.remove(t) == 2 and t[1] == 0 end)()",
+      "table.remove({}, 0) == nil",
+      "(function() local t = {} return table.remove(t, #t) == nil end)()",
+      "pcall(table.remove, {1}, 3) == false",
+      "(function() local t = {'b', 'a', 'c'} table.sort(t) return t[1] .. t[2] .. t[3] == 'abc' end)()",
+      "(select(2, pcall(table.sort, {1, 'x', 3}))):find('compare') > 0", "math.max(1, 9, 3) == 9",
+      "os.date('!%Y', 0) == '1970'",
       "utf8.len('grün') == 4", "math.type(3) == 'integer'", "hash.crc32('123456789') == 0xCBF43926",
       "hash.xxhash('') == 0xEF46DB3751D8E999 | 0", "hash.xxhash('abc') == 0x44BC2CF5AD770999 | 0",
       "type(null) == 'userdata' and tostring(null) == 'null'", "deny('x').reason == 'x'",
@@ -168,6 +174,8 @@ private func result(_ expression: String, host: (any LuaHost)? = nil) throws -> 
       ("L", [0x80, 0, 0, 0, 0, 0, 0, 0], .number(9_223_372_036_854_775_808)),
       ("f", [0x3F, 0xC0, 0, 0], .number(1.5)),
       ("d", [0x3F, 0xF8, 0, 0, 0, 0, 0, 0], .number(1.5)), ("D", [2, 0, 0, 0, 150], .number(1.5)),
+      ("D", [0, 0xFF, 0xFF, 0xFF, 0xFF], .number(4_294_967_295)),
+      ("D", [2, 0, 0, 0x30, 0x39], .number(123.45)),
       ("x", [0, 0, 0, 2, 0x61, 0x62], .text("ab")), ("t", [1], .boolean(true)), ("V", [], .null),
     ] as [(String, [UInt8], LuaValue)])
   func `of RabbitMQ's types are read with RabbitMQ's signs`(

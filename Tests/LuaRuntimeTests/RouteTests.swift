@@ -110,6 +110,43 @@ import Testing
     #expect(failure { _ = try fixture.route() }?.message == "route returned a binding that is gone")
   }
 
+  @Test func `a selection that outlives its exchange is an error for the next hook`() throws {
+    let lua = try interpreter()
+    _ = try lua.evaluate(
+      """
+      local kept
+      return { exchange = {
+        bind = function(b) if b.key == "late" then return #kept + kept[1].index end end,
+        route = function(m, bindings) kept = bindings:all() end,
+      } }
+      """, path: "x.lua")
+    func binding(_ key: String) -> LuaBinding {
+      LuaBinding(id: 1, key: Array(key.utf8), destination: [0x71], toExchange: false, arguments: [])
+    }
+    var first: LuaRoutes? = try LuaRoutes(lua, definition: [])
+    try first?.bind(binding("early"))
+    try Letter().withMessage { _ = try first?.route(&$0) }
+    let second = try LuaRoutes(lua, definition: [])
+    first = nil
+    let error = failure { try second.bind(binding("late")) }
+    #expect(error?.message == "x.lua:3: a selection is valid during the call that made it")
+  }
+
+  @Test func `gives the host no endless text, queue name or list`() throws {
+    let long = try Fixture(route: "return deny(('x'):rep(100000))")
+    #expect(try long.route() == ["denied: " + String(repeating: "x", count: 1023)])
+    let name = try Fixture(route: "return queue(('x'):rep(256))")
+    #expect(
+      failure { _ = try name.route() }?.message
+        == "route returned a queue's name that is longer than 255 bytes")
+    let many = try Fixture(
+      route: "local all, to = bindings:all(), {} for i = 1, 100 do to[i] = all end return to",
+      keys: ["a", "b"])
+    #expect(failure { _ = try many.route() }?.message == "route returned too many bindings")
+    let twice = try Fixture(route: "return { bindings:all(), bindings:all() }", keys: ["a", "b"])
+    #expect(try twice.route() == ["a", "a", "b", "b"])
+  }
+
   @Test func `hashes evenly by weight and moves few values when a binding is added`() throws {
     var fixture = try Fixture(
       route: "return bindings:hash(message.routing_key)",

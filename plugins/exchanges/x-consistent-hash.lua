@@ -9,28 +9,28 @@ local plugin = {
 
 local properties = { correlation_id = true, message_id = true, timestamp = true }
 
-local function is_name(value)
-  return type(value) == "string" and value ~= ""
-end
-
 local function validate(exchange)
   local header = exchange.arguments["hash-header"]
   local property = exchange.arguments["hash-property"]
   if header ~= nil and property ~= nil then
     return deny("hash-header and hash-property are mutually exclusive")
   end
-  if header ~= nil and not is_name(header) then
-    return deny("hash-header must be a non-empty string")
-  end
-  if property ~= nil and not properties[property] then
-    return deny("Unsupported property: " .. tostring(property))
-  end
+  if header ~= nil and type(header) ~= "string" then return deny("hash-header must be a string") end
+  if property ~= nil and type(property) ~= "string" then return deny("hash-property must be a string") end
+  if property and not properties[property] then return deny("Unsupported property: " .. property) end
+end
+
+local escapes = { ["\""] = "\\\"", ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+--- A binary as RabbitMQ's error texts show it.
+local function shown(text)
+  return text == "" and "<<>>" or "<<\"" .. text:gsub("[\"\\\n\r\t]", escapes) .. "\">>"
 end
 
 local function bind(binding)
   local key = binding.routing_key
   local weight = key:match("^[+-]?%d+$") and tonumber(key)
-  if not weight then return deny("The binding key must be an integer: <<\"" .. key .. "\">>") end
+  if not weight then return deny("The binding key must be an integer: " .. shown(key)) end
   if weight < 1 then return deny("The binding key must be greater than 0") end
   return { weight = weight }
 end

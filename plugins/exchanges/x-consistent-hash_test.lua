@@ -46,9 +46,12 @@ end)
 
 t.test("a binding whose key is no positive integer is refused", function()
   local exchange = t.exchange("x")
-  for _, key in ipairs({ "", "1.5", "many", "0x10", "1 " }) do
+  for key, shown in pairs({
+    [""] = "<<>>", ["1.5"] = '<<"1.5">>', many = '<<"many">>', ["0x10"] = '<<"0x10">>', ["1 "] = '<<"1 ">>',
+    ['a"b\\\n'] = [[<<"a\"b\\\n">>]],
+  }) do
     local _, reason = exchange:bind("q", { key = key })
-    t.equal(reason, "The binding key must be an integer: <<\"" .. key .. "\">>")
+    t.equal(reason, "The binding key must be an integer: " .. shown)
   end
   for _, key in ipairs({ "0", "-1" }) do
     local _, reason = exchange:bind("q", { key = key })
@@ -62,6 +65,8 @@ t.test("header and property exclude each other", function()
   t.equal(denial.reason, "hash-header and hash-property are mutually exclusive")
   _, denial = t.exchange("x", { arguments = { ["hash-property"] = "app_id" } })
   t.equal(denial.reason, "Unsupported property: app_id")
+  _, denial = t.exchange("x", { arguments = { ["hash-property"] = {} } })
+  t.equal(denial.reason, "hash-property must be a string")
 end)
 
 t.test("without bindings a message is unroutable", function()

@@ -98,8 +98,8 @@ typedef struct {
 typedef struct {
     size_t memory_bytes;
     uint64_t allocations;
-    /// CPU time of the last call, counted from its second look at the clock; 0 for a call that was too short
-    /// to look.
+    /// CPU time of the last call, counted from its second look at the clock, or from its start while
+    /// something big lives; 0 for a call of less than about 20 microseconds.
     uint64_t last_call_nanoseconds;
 } LGStatistics;
 
@@ -135,7 +135,8 @@ void lg_routes_close(LGRoutes *_Nullable routes);
 /// LG_REFUSED with the script's text in lg_error when validate says deny.
 LGStatus lg_routes_validate(LGRoutes *_Nonnull routes, LGBudget budget);
 LGStatus lg_routes_bind(LGRoutes *_Nonnull routes, const LGBinding *_Nonnull binding, LGBudget budget);
-void lg_routes_unbind(LGRoutes *_Nonnull routes, uint64_t id);
+/// False while a call is under way: the binding stays then.
+bool lg_routes_unbind(LGRoutes *_Nonnull routes, uint64_t id);
 /// prepare_budget is for `prepare`, which runs first when bindings changed.
 LGStatus lg_routes_route(LGRoutes *_Nonnull routes, const LGMessage *_Nonnull message, LGBudget budget,
                          LGBudget prepare_budget, LGRouteResult *_Nonnull result);

@@ -1,0 +1,77 @@
+/// Who may log in, and the numbers of connections.
+import AMQPWire
+import BrokerCore
+import BrokerTestKit
+import Testing
+
+@Suite struct BrokerTests {
+  private static func logIn(
+    _ core: Core, _ user: ByteString, _ password: ByteString, fromLoopback: Bool = true
+  )
+    -> String
+  {
+    switch core.broker.authenticate(user: user, password: password, fromLoopback: fromLoopback) {
+    case .accepted(let user): "accepted \(user.name)"
+    case .refused(let reason): reason
+    }
+  }
+
+  private static func core() -> Core {
+    var settings = Settings()
+    settings.users = [
+      User(name: "guest", password: "guest"), User(name: "alice", password: "sécret"),
+      User(name: "nobody", password: ""),
+    ]
+    return Core(settings)
+  }
+
+  @Test func `the right password is accepted`() {
+    let core = Self.core()
+    #expect(Self.logIn(core, "guest", "guest") == "accepted guest")
+    #expect(Self.logIn(core, "alice", "sécret", fromLoopback: false) == "accepted alice")
+    #expect(Self.logIn(core, "nobody", "") == "accepted nobody")
+  }
+
+  @Test func `all else is refused, and the log alone says why`() {
+    let core = Self.core()
+    let wrong: [(ByteString, ByteString)] = [
+      ("guest", "Guest"), ("guest", ""), ("guest", "guestguest"), ("guest", "gues"), ("Guest", "guest"),
+      ("", ""),
+      ("", "guest"), ("alice", "se\u{301}cret"), ("alice", "guest"),
+    ]
+    for (user, password) in wrong {
+      #expect(Self.logIn(core, user, password) == "user '\(user)' - invalid credentials")
+    }
+  }
+
+  @Test func `guest may come from this machine only`() {
+    let core = Self.core()
+    #expect(
+      Self.logIn(core, "guest", "guest", fromLoopback: false) == "user 'guest' can only connect via localhost"
+    )
+    #expect(Self.logIn(core, "guest", "x", fromLoopback: false) == "user 'guest' - invalid credentials")
+  }
+
+  @Test func `connections have numbers of their own`() {
+    let core = Core()
+    #expect(Set((0..<100).map { _ in core.broker.nextConnectionID() }).count == 100)
+  }
+
+  @Test func `the system's clock goes on and never back`() {
+    let clock = SystemClock()
+    var last = clock.nanoseconds
+    for _ in 0..<1000 {
+      let now = clock.nanoseconds
+      #expect(now >= last)
+      last = now
+    }
+  }
+
+  @Test func `the fake clock stands until it is moved`() {
+    let clock = FakeClock()
+    let start = clock.nanoseconds
+    #expect(clock.nanoseconds == start)
+    clock.advance(seconds: 1.5)
+    #expect(clock.nanoseconds == start + 1_500_000_000)
+  }
+}
