@@ -110,6 +110,8 @@ public struct FieldTable: Hashable, Sendable {
     }
   }
 
+  public mutating func removeAll(_ name: ByteString) { fields.removeAll { $0.name == name } }
+
   public mutating func append(_ name: ByteString, _ value: FieldValue) { fields.append((name, value)) }
 
   public static func == (left: FieldTable, right: FieldTable) -> Bool {

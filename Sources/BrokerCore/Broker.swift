@@ -11,6 +11,8 @@ public final class Broker {
   public private(set) var vhosts: [ByteString: VirtualHost] = [:]
   private var exchangeTypes: [ByteString: ExchangeTypeMaker] = [:]
   private var lastConnection: UInt64 = 0
+  private var refusals = 0
+  private var refusalLoggedAt: UInt64?
 
   public init(
     settings: Settings = Settings(), clock: any Clock = SystemClock(), logger: Logger = Logger(label: "yutu")
@@ -54,6 +56,18 @@ public final class Broker {
   public enum Login {
     case accepted(User)
     case refused(String)
+  }
+
+  /// Says why a message was refused, once a second at most: a publisher can be refused faster than a log can
+  /// be written.
+  public func logRefusal(_ text: () -> String) {
+    refusals += 1
+    let now = clock.nanoseconds
+    guard refusalLoggedAt.map({ now &- $0 >= 1_000_000_000 }) ?? true else { return }
+    let others = refusals > 1 ? " (and \(refusals - 1) more since this was last said)" : ""
+    refusals = 0
+    refusalLoggedAt = now
+    logger.info("\(text())\(others)")
   }
 
   // MARK: exchange types

@@ -9,7 +9,7 @@ public struct Delivery {
   public let queued: QueuedMessage
   /// Nil only inside `Deliveries`, where it marks a settled one that still holds a place. For `basic.get`
   /// a consumer of its own that is in no queue's list.
-  fileprivate(set) var consumer: Consumer?
+  public fileprivate(set) var consumer: Consumer?
   /// Came through a consumer, and so counts towards the channel's limit.
   fileprivate let isLimited: Bool
   public var queue: Queue? { consumer?.queue }
@@ -103,8 +103,20 @@ public final class Deliveries {
 
   /// Puts back what a transaction took and rolled back.
   public func restore(_ deliveries: [Delivery]) {
-    guard !deliveries.isEmpty else { return }
-    var all = Array(entries.filter { $0.consumer != nil }) + deliveries
+    // Mostly each goes back before the first one, or into the gap that it left.
+    var strays: [Delivery] = []
+    for delivery in deliveries.sorted(by: { $0.tag > $1.tag }) {
+      if entries.first.map({ delivery.tag < $0.tag }) ?? true {
+        entries.prepend(delivery)
+      } else if let gap = index(of: delivery.tag) {
+        entries[gap] = delivery
+        gaps -= 1
+      } else {
+        strays.append(delivery)
+      }
+    }
+    guard !strays.isEmpty else { return }
+    var all = entries.filter { $0.consumer != nil } + strays
     all.sort { $0.tag < $1.tag }
     entries = Deque(all)
     gaps = 0

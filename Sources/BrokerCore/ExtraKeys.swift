@@ -23,7 +23,7 @@ extension Message {
 
   private func withoutHeader(_ name: ByteString) throws(ProtocolError) -> Message {
     var changed = try BasicProperties(properties)
-    changed.headers?[name] = nil
+    changed.headers?.removeAll(name)
     return try withProperties(changed)
   }
 
@@ -58,7 +58,8 @@ extension FieldTable {
       throw ProtocolError(
         .preconditionFailed, "invalid message: {unacceptable_type_in_header,\"\(name)\",\(value.typeName)}")
     }
-    // What is not a string in the array is passed over, as in RabbitMQ.
-    return values.compactMap(\.string)
+    // What is not a string in the array is passed over, as in RabbitMQ; so is what is longer than any routing
+    // key, which a pattern would be tried on word by word.
+    return values.compactMap(\.string).filter { $0.count <= 255 }
   }
 }

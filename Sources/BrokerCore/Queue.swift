@@ -13,6 +13,7 @@ public final class Queue {
   private var backlog = Backlog()
   private var consumers = Consumers()
   private var lastPosition: UInt64 = 0
+  /// Messages that consumers hold unacknowledged: with those that are ready, all that is in the queue.
   public private(set) var unsettledCount = 0
   public private(set) var isDeleted = false
   private var hadConsumer = false
@@ -56,6 +57,28 @@ public final class Queue {
   public func drain() {
     while !backlog.isEmpty, let consumer = consumers.nextWithCredit() {
       guard let queued = backlog.popFirst() else { return }
+      hand(queued, to: consumer)
+    }
+  }
+
+  /// Delivers a share.
+  /// - Returns: whether there is more that could be delivered
+  public func drain(atMost share: Int) -> Bool {
+    for _ in 0..<share {
+      guard !backlog.isEmpty, let consumer = consumers.nextWithCredit(), let queued = backlog.popFirst()
+      else {
+        return false
+      }
+      hand(queued, to: consumer)
+    }
+    return !backlog.isEmpty
+  }
+
+  /// Delivers to one consumer, which has just got room. Where messages wait nobody else has any, so nobody
+  /// else is asked: an acknowledgement costs the same however many consumers there are.
+  // hot:
+  public func drain(to consumer: Consumer) {
+    while !backlog.isEmpty, consumer.isSubscribed, consumer.hasCredit, let queued = backlog.popFirst() {
       hand(queued, to: consumer)
     }
   }

@@ -16,6 +16,8 @@ public struct Settings: Sendable {
   public var bodyMaximum = Settings.standardBodyMaximum
   /// 128 MiB, as in RabbitMQ 3.13.
   public static let standardBodyMaximum = 134_217_728
+  /// The most octets of all bodies published in a transaction: 1 GiB. RabbitMQ has no such bound.
+  public var transactionMaximum = 1_073_741_824
   /// Octets that may wait for a peer that does not read; then its consumers get no more, and we read no
   /// more of what it sends.
   public var outboxLimit = 1_048_576

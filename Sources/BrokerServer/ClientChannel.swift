@@ -30,6 +30,8 @@ final class ClientChannel {
   private(set) var state = State.starting
   private var expecting = Expecting.method
   private var assembling: Message?
+  /// A body so large that no memory is set aside for it before it comes.
+  private var gathering: LargeContent?
   /// The method at hand, named in a close.
   private var current = MethodID(0, 0)
 
@@ -133,9 +135,15 @@ final class ClientChannel {
           + (bodyMaximum == Settings.standardBodyMaximum ? "" : "configured ") + "max size \(bodyMaximum)")
     }
     let properties = UnsafeRawBufferPointer(rebasing: payload[WireLimits.contentHeaderSize...])
+    let index = try PropertyIndex(properties)
+    if header.bodySize > LargeContent.from {
+      expecting = .body
+      gathering = LargeContent(
+        properties: ByteString(properties), index: index, bodySize: Int(header.bodySize))
+      return
+    }
     let message = Message.make(
-      envelope: publishing.envelope, properties: properties, index: try PropertyIndex(properties),
-      bodySize: Int(header.bodySize))
+      envelope: publishing.envelope, properties: properties, index: index, bodySize: Int(header.bodySize))
     if header.bodySize == 0 {
       expecting = .method
       try publish(message)
@@ -147,6 +155,7 @@ final class ClientChannel {
 
   // hot:
   private func bodyReceived(_ payload: UnsafeRawBufferPointer) throws(ProtocolError) {
+    if gathering != nil { return try gather(payload) }
     guard expecting == .body, let message = assembling else { throw unexpectedFrame() }
     guard message.appendBody(payload) else {
       throw ProtocolError(.frameError, "content body frame exceeds remaining content size")
@@ -154,6 +163,17 @@ final class ClientChannel {
     guard message.isComplete else { return }
     expecting = .method
     assembling = nil
+    try publish(message)
+  }
+
+  private func gather(_ payload: UnsafeRawBufferPointer) throws(ProtocolError) {
+    guard expecting == .body, let fits = gathering?.append(payload) else { throw unexpectedFrame() }
+    guard fits else {
+      throw ProtocolError(.frameError, "content body frame exceeds remaining content size")
+    }
+    guard let message = gathering?.complete(envelope: publishing.envelope) else { return }
+    expecting = .method
+    gathering = nil
     try publish(message)
   }
 
@@ -225,6 +245,7 @@ final class ClientChannel {
     sendConfirms()
     state = .closing
     assembling = nil
+    gathering = nil
     release()
     send(
       ChannelClose {
@@ -264,8 +285,43 @@ final class ClientChannel {
     settleAll(.rejected(requeue: true))
   }
 
+  var consumedQueues: [Queue] { consumers.values.map(\.queue) }
+
   func drainQueues() {
     for consumer in consumers.values { consumer.queue.drain() }
+  }
+}
+
+/// A content whose body comes in parts: only what has come takes memory, whatever was announced.
+private struct LargeContent {
+  /// Bodies up to here get their place at once: 1 MiB.
+  static let from: UInt64 = 1_048_576
+
+  let properties: ByteString
+  let index: PropertyIndex
+  let bodySize: Int
+  private var body: [UInt8] = []
+
+  init(properties: ByteString, index: PropertyIndex, bodySize: Int) {
+    self.properties = properties
+    self.index = index
+    self.bodySize = bodySize
+  }
+
+  /// - Returns: false if it is more than was announced
+  mutating func append(_ part: UnsafeRawBufferPointer) -> Bool {
+    guard part.count <= bodySize - body.count else { return false }
+    body.append(contentsOf: part)
+    return true
+  }
+
+  /// - Returns: nil until all has come
+  func complete(envelope: UnsafeRawBufferPointer) -> Message? {
+    guard body.count == bodySize else { return nil }
+    let message = properties.withOctets { properties in
+      Message.make(envelope: envelope, properties: properties, index: index, bodySize: bodySize)
+    }
+    return body.withUnsafeBytes { message.appendBody($0) } ? message : nil
   }
 }
 

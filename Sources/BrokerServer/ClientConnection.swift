@@ -35,6 +35,9 @@ final class ClientConnection {
   private var partial: [UInt8] = []
   /// What was read waits until the peer has taken the replies to what came before.
   private var isStalled = false
+  private var resumeTurn = 0
+  /// Messages of one queue before the next has its turn, when a socket takes octets again.
+  private static let share = 32
   private var exclusiveQueues: [Queue] = []
   private var exclusiveQueuesBound = 64
   private unowned let transport: any Transport
@@ -58,6 +61,7 @@ final class ClientConnection {
     lastReceivedAt = startedAt
     lastSentAt = startedAt
     outbox.onFirst = { [unowned self] in noteWork() }
+    outbox.onLarge = { [unowned self] in sendOutbox() }
   }
 
   /// The connection has something to flush.
@@ -130,7 +134,7 @@ final class ClientConnection {
     case .incomplete: return octets
     case .accepted:
       phase = .running
-      outbox.send(Handshake.start(broker.settings), channel: 0)
+      outbox.send(Handshake.start, channel: 0)
       return UnsafeRawBufferPointer(rebasing: octets[8...])
     case .refused:
       // The answer to a header that we do not speak is the one that we do (4.2.2).
@@ -140,7 +144,8 @@ final class ClientConnection {
     }
   }
 
-  /// Clients exceed the frame size by up to 8 octets often enough for RabbitMQ to let them.
+  /// The payload alone may have the frame size: clients exceed it by what stands around the payload often
+  /// enough for RabbitMQ to let them.
   private func isAcceptable(_ header: FrameHeader) -> Bool {
     guard header.size > Int(handshake.frameMaximum) else { return true }
     fatal(
@@ -193,7 +198,7 @@ final class ClientConnection {
   private func openChannel(_ number: UInt16) -> ClientChannel? {
     guard let vhost else { return nil }
     let limit = Int(handshake.channelMaximum)
-    guard limit == 0 || channels.count < limit else {
+    guard channels.count < limit else {
       fail(
         ProtocolError(
           .notAllowed,
@@ -263,6 +268,7 @@ final class ClientConnection {
       try open(try ConnectionOpen(arguments: arguments))
     case ConnectionClose.id:
       let method = try ConnectionClose(arguments: arguments)
+      for channel in confirming { channel.sendConfirms() }
       outbox.send(ConnectionCloseOk(), channel: 0)
       end("closed by the client: \(method.replyCode) \(method.replyText)", .whenPeerCloses)
     case ConnectionUpdateSecret.id where handshake.state == .done:
@@ -340,6 +346,7 @@ final class ClientConnection {
   /// Ends the connection with a reason that is ours: a stop of the broker, or an operator's wish.
   func close(_ error: ProtocolError, method: MethodID?) {
     guard phase == .running else { return }
+    for channel in confirming { channel.sendConfirms() }
     outbox.send(
       ConnectionClose {
         $0.replyCode = error.code.rawValue
@@ -393,7 +400,8 @@ final class ClientConnection {
     channels = [:]
     lastChannel = nil
     confirming = []
-    partial = []
+    // While only closing, frames are still told apart: our close is to be answered.
+    if phase == .closed { partial = [] }
     for channel in all { channel.stopConsuming() }
     for channel in all { channel.requeueUnsettled() }
     for queue in exclusiveQueues { queue.vhost.remove(queue) }
@@ -407,15 +415,19 @@ final class ClientConnection {
     for channel in confirming { channel.sendConfirms() }
     confirming.removeAll(keepingCapacity: true)
     hasWork = false
-    if let buffer = outbox.take() {
-      lastSentAt = broker.clock.nanoseconds
-      transport.send(buffer)
-      outbox.wasSent()
-    }
+    sendOutbox()
     if outbox.takeWasFull() && outbox.isOpen || isStalled && acceptsInput { transport.resumeSoon() }
   }
 
-  /// The socket takes octets again: deliveries go on.
+  private func sendOutbox() {
+    guard let buffer = outbox.take() else { return }
+    lastSentAt = broker.clock.nanoseconds
+    transport.send(buffer)
+    outbox.wasSent()
+  }
+
+  /// The socket takes octets again: deliveries go on, a few from each queue in turn, and each time another
+  /// queue is the first.
   func resume() {
     if isStalled, acceptsInput {
       isStalled = false
@@ -424,7 +436,14 @@ final class ClientConnection {
       held.withUnsafeBytes { process($0) }
     }
     guard phase == .running, outbox.isOpen else { return }
-    for channel in channels.values.sorted(by: { $0.number < $1.number }) { channel.drainQueues() }
+    var waiting = channels.values.sorted { $0.number < $1.number }.flatMap(\.consumedQueues)
+    guard !waiting.isEmpty else { return }
+    resumeTurn &+= 1
+    let first = resumeTurn % waiting.count
+    waiting = Array(waiting[first...] + waiting[..<first])
+    while outbox.isOpen, !waiting.isEmpty {
+      waiting = waiting.filter { outbox.isOpen && $0.drain(atMost: Self.share) }
+    }
   }
 
   // MARK: time

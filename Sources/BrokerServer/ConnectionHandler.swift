@@ -113,7 +113,7 @@ extension Peer {
     self.address = address?.description ?? "unknown"
     self.isLoopback =
       switch address {
-      case .v4(let v4): v4.address.sin_addr.s_addr & UInt32(127).littleEndian == UInt32(127).littleEndian
+      case .v4(let v4): UInt32(bigEndian: v4.address.sin_addr.s_addr) >> 24 == 127
       case .v6(let v6): v6.host == "::1" || v6.host.hasPrefix("::ffff:127.")
       case .unixDomainSocket: true
       case nil: false

@@ -48,14 +48,12 @@ struct Handshake {
 
   static let header: [UInt8] = Array("AMQP".utf8) + [0, 0, 9, 1]
 
-  static func start(_ settings: Settings) -> ConnectionStart {
-    ConnectionStart {
-      $0.versionMajor = 0
-      $0.versionMinor = 9
-      $0.serverProperties = ServerProperties.table
-      $0.mechanisms = Sasl.offered
-      $0.locales = "en_US"
-    }
+  static let start = ConnectionStart {
+    $0.versionMajor = 0
+    $0.versionMinor = 9
+    $0.serverProperties = ServerProperties.table
+    $0.mechanisms = Sasl.offered
+    $0.locales = "en_US"
   }
 
   // MARK: methods

@@ -19,6 +19,10 @@ final class Outbox {
   private(set) var wasFull = false
   /// Called when the first octet is put into an empty buffer.
   var onFirst: () -> Void = {}
+  /// Called when one more would make the buffer larger than `most`: what is in it is to be taken.
+  var onLarge: () -> Void = {}
+  /// A buffer ends at 4 GiB; far below it, it is handed to the socket in the middle of a turn.
+  private static let most = 268_435_456
 
   init(limit: Int) { self.limit = limit }
 
@@ -47,7 +51,9 @@ final class Outbox {
   func take() -> ByteBuffer? {
     guard buffer.readableBytes > 0 else { return nil }
     let full = buffer
-    buffer = spare
+    // Nobody else may refer to the spare when it is cleared, or it is not used again but copied.
+    buffer = ByteBuffer()
+    swap(&buffer, &spare)
     buffer.clear()
     spare = full
     return full
@@ -70,6 +76,7 @@ final class Outbox {
 
   @inline(__always)
   private func append(_ count: Int, _ write: (inout OctetCursor) -> Void) {
+    if buffer.readableBytes > 0, buffer.readableBytes + count > Self.most { onLarge() }
     if buffer.readableBytes == 0 { onFirst() }
     buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
       guard let base = space.baseAddress else { return 0 }

@@ -94,7 +94,7 @@ extension ClientChannel {
     if message.header.properties.flags.rawValue & Self.checkedProperties != 0 {
       message = try checked(message)
     }
-    if transaction != nil { return publishInTransaction(message, to: exchange) }
+    if transaction != nil { return try publishInTransaction(message, to: exchange) }
     confirms?.published += 1
     do throws(ProtocolError) {
       let count = try enqueue(message, exchange)
@@ -193,11 +193,10 @@ extension ClientChannel {
   /// A script or a limit refused the message: in confirm mode the publisher is told by `basic.nack`, else by
   /// `basic.return` if it asked for that.
   func refuse(_ message: Message, mandatory: Bool, _ error: ProtocolError) {
-    connection.broker.logger.info(
-      """
-      \(connection.peer): message to \(vhost.describedExchange(ByteString(message.exchange))) refused: \
-      \(error.text)
-      """)
+    connection.broker.logRefusal {
+      "\(connection.peer): message to \(vhost.describedExchange(ByteString(message.exchange))) refused: "
+        + error.text
+    }
     if confirms != nil {
       rejectLast()
     } else if mandatory {
@@ -232,11 +231,21 @@ struct Transaction {
   }
 
   var publishes: [Publish] = []
+  /// Of the bodies published.
+  var octets = 0
   var settlements: [(delivery: Delivery, settlement: Settlement)] = []
 }
 
 extension ClientChannel {
-  private func publishInTransaction(_ message: Message, to exchange: Exchange) {
+  /// - Throws: 406 if the transaction holds more than it may
+  private func publishInTransaction(_ message: Message, to exchange: Exchange) throws(ProtocolError) {
+    let maximum = connection.broker.settings.transactionMaximum
+    let octets = (transaction?.octets ?? 0) + message.body.count
+    guard octets <= maximum else {
+      throw ProtocolError(
+        .preconditionFailed, "transaction of \(octets) octets is larger than max size \(maximum)")
+    }
+    transaction?.octets = octets
     let route: Result<ContiguousArray<Queue>, ProtocolError>
     var mandatory = publishing.mandatory
     do throws(ProtocolError) {

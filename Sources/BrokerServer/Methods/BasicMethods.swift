@@ -157,7 +157,11 @@ extension ClientChannel {
     } else {
       found = deliveries.take(tag, multiple: false) { delivery in
         delivery.settle(settlement)
-        drain(delivery.queue)
+        if case .acknowledged = settlement, deliveries.limit == 0, let consumer = delivery.consumer {
+          consumer.queue.drain(to: consumer)
+        } else {
+          drain(delivery.queue)
+        }
       }
     }
     guard found else { throw ProtocolError(.preconditionFailed, "unknown delivery tag \(tag)") }

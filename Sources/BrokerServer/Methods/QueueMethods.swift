@@ -6,7 +6,7 @@ extension ClientChannel {
   func declare(_ method: QueueDeclare) throws(ProtocolError) {
     let asked = method.queue.withoutLineEnds
     let queue: Queue
-    if asked.hasPrefix(Self.replyTo) { return try declareReplyAddress(asked) }
+    if asked.hasPrefix(Self.replyTo) { return try declareReplyAddress(asked, method) }
     if method.passive {
       queue = try vhost.queue(asked, usedBy: connection.id)
     } else {
@@ -33,10 +33,12 @@ extension ClientChannel {
   }
 
   /// Whoever is to reply asks so whether somebody still waits.
-  private func declareReplyAddress(_ address: ByteString) throws(ProtocolError) {
+  private func declareReplyAddress(_ address: ByteString, _ method: QueueDeclare) throws(ProtocolError) {
     guard address == Self.replyTo || vhost.hasReplyQueue(address) else {
       throw ProtocolError(.notFound, "no queue '\(address)' in vhost '\(vhost.name)'")
     }
+    lastQueue = address
+    guard !method.noWait else { return }
     send(
       QueueDeclareOk {
         $0.queue = address
@@ -91,6 +93,10 @@ extension ClientChannel {
     _ queue: ByteString, _ exchange: ByteString, _ key: ByteString
   ) throws(ProtocolError) -> (source: ByteString, queue: ByteString, key: ByteString) {
     let name = try namedOrLast(queue.withoutLineEnds)
+    guard !name.hasPrefix("amq.rabbitmq.reply-to.") else {
+      throw ProtocolError(
+        .accessRefused, "cannot bind or unbind to a volatile (direct reply-to) queue")
+    }
     let source = exchange.withoutLineEnds
     guard !source.isEmpty else { throw Self.notOnDefault }
     // With both names empty the queue's name is the key (1.7.2.3).
