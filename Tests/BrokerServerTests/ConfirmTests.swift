@@ -335,6 +335,23 @@ extension TestClient {
   }
 
   @Test(arguments: Depth.all)
+  func `a queue that is gone at the commit gets nothing, and the publisher hears of it`(
+    _ depth: Depth
+  ) async throws {
+    try await depth.play { house in
+      let client = try await house.client(channels: [1, 2])
+      try await client.declareQueue("q")
+      try await client.call(TxSelect(), TxSelectOk.self)
+      try await client.publish("m", key: "q", mandatory: true)
+      try await client.call(QueueDelete { $0.queue = "q" }, on: 2, QueueDeleteOk.self)
+      try await client.declareQueue("q", on: 2)
+      try await client.call(TxCommit(), TxCommitOk.self)
+      #expect(try await client.next(BasicReturn.self).method.replyCode == 312)
+      #expect(try await client.messageCount("q") == 0, "a new queue of that name is another")
+    }
+  }
+
+  @Test(arguments: Depth.all)
   func `a channel has confirms or transactions`(_ depth: Depth) async throws {
     try await depth.play { house in
       let client = try await house.client(channels: [1, 2])

@@ -141,6 +141,31 @@ enum Ending: String, CaseIterable, Sendable {
   }
 
   @Test(arguments: Depth.all)
+  func `a queue in use, or not empty, is not deleted if that was asked for`(_ depth: Depth) async throws {
+    try await depth.play { house in
+      let client = try await house.client(channels: [1, 2])
+      try await client.declareQueue("q")
+      try await client.consume("q", tag: "c")
+      var ifUnused = QueueDelete { $0.queue = "q" }
+      ifUnused.ifUnused = true
+      try await client.send(ifUnused, on: 2)
+      let closed = try await client.channelError(on: 2)
+      #expect(closed.code == 406 && closed.text == "PRECONDITION_FAILED - queue 'q' in vhost '/' in use")
+      try await client.openChannel(2)
+      try await client.call(BasicCancel { $0.consumerTag = "c" }, BasicCancelOk.self)
+      var ifEmpty = QueueDelete { $0.queue = "q" }
+      ifEmpty.ifEmpty = true
+      try await client.publish("m", key: "q")
+      try await client.fence()
+      try await client.send(ifEmpty, on: 2)
+      #expect(try await client.channelError(on: 2).text.hasSuffix("queue 'q' in vhost '/' not empty"))
+      #expect(try await client.call(ifUnused, QueueDeleteOk.self).messageCount == 1)
+      #expect(
+        try await client.call(ifEmpty, QueueDeleteOk.self).messageCount == 0, "a missing one is no error")
+    }
+  }
+
+  @Test(arguments: Depth.all)
   func `a cancelled consumer gets nothing more and keeps what it has`(_ depth: Depth) async throws {
     try await depth.play { house in
       let client = try await house.client()
