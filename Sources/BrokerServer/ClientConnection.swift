@@ -462,6 +462,8 @@ final class ClientConnection {
       }
       let interval = Double(handshake.heartbeatSeconds)
       guard interval > 0 else { return outbox.shrink() }
+      // While we do not read, its heartbeats may be waiting unseen: only TCP can tell that it is dead.
+      if !acceptsInput { lastReceivedAt = now }
       if seconds(since: lastReceivedAt) >= interval * 2 {
         broker.logger.warning("\(peer): missed heartbeats from client, timeout: \(Int(interval)) s")
         return end("heartbeat timeout")

@@ -14,6 +14,7 @@ package final class TCPLine: Line, Sendable {
     host: String = "127.0.0.1", port: Int, receiveBuffer: Int? = nil
   ) async throws -> TCPLine {
     var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .connectTimeout(patience)
       .channelOption(.autoRead, value: false)
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelOption(.maxMessagesPerRead, value: 1)

@@ -2,7 +2,29 @@
 import AMQPWire
 import BrokerCore
 import BrokerTestKit
+import Logging
+import Synchronization
 import Testing
+
+/// A log that keeps its lines.
+private final class Log: LogHandler {
+  private let lines = Mutex<[String]>([])
+  var all: [String] { lines.withLock { $0 } }
+  var metadata: Logger.Metadata {
+    get { [:] }
+    set {}
+  }
+  var logLevel: Logger.Level {
+    get { .trace }
+    set {}
+  }
+  subscript(metadataKey _: String) -> Logger.Metadata.Value? {
+    get { nil }
+    set {}
+  }
+
+  func log(event: LogEvent) { lines.withLock { $0.append("\(event.message)") } }
+}
 
 @Suite struct BrokerTests {
   private static func logIn(
@@ -50,6 +72,20 @@ import Testing
       Self.logIn(core, "guest", "guest", fromLoopback: false) == "user 'guest' can only connect via localhost"
     )
     #expect(Self.logIn(core, "guest", "x", fromLoopback: false) == "user 'guest' - invalid credentials")
+  }
+
+  @Test func `refused messages are logged once a second at most, with how many there were`() {
+    let (clock, log) = (FakeClock(), Log())
+    let broker = Broker(clock: clock, logger: Logger(label: "test") { _ in log })
+    for number in 1...3 { broker.logRefusal { "refused \(number)" } }
+    clock.advance(seconds: 0.9)
+    broker.logRefusal { "refused 4" }
+    #expect(log.all == ["refused 1"])
+    clock.advance(seconds: 0.2)
+    broker.logRefusal { "refused 5" }
+    clock.advance(seconds: 1)
+    broker.logRefusal { "refused 6" }
+    #expect(log.all == ["refused 1", "refused 5 (and 3 more since this was last said)", "refused 6"])
   }
 
   @Test func `connections have numbers of their own`() {

@@ -1,4 +1,4 @@
-/// Declaring again what is there: the texts that name the first difference, which client libraries' tests know.
+/// Declaring again what is there: texts that name the first difference, which client libraries' tests know.
 import AMQPWire
 import BrokerCore
 import BrokerTestKit
@@ -96,7 +96,8 @@ struct Redeclaration: Sendable, CustomTestStringConvertible {
         + "current is none"),
     arguments(
       "another string", ["x-dead-letter-exchange": "a"], ["x-dead-letter-exchange": "b"],
-      "inequivalent arg 'x-dead-letter-exchange' for queue 'q' in vhost '/': received 'b' but current is 'a'"),
+      "inequivalent arg 'x-dead-letter-exchange' for queue 'q' in vhost '/': received 'b' but current is "
+        + "'a'"),
     arguments("unknown arguments do not count", ["x-mine": 1], ["other": 2], nil),
     arguments("no type is the classic type", [:], ["x-queue-type": "classic"], nil),
     arguments("the classic type is no type", ["x-queue-type": "classic"], [:], nil),

@@ -99,6 +99,15 @@ struct HeadersCase: CustomTestStringConvertible {
   var differs: [FieldTable] = []
   var testDescription: String { name }
 
+  /// So many headers n00, n01 and so on, each with its number, in no order.
+  private static func many(_ count: Int) -> FieldTable {
+    var table = FieldTable()
+    for number in (0..<count).sorted(by: { $0 * 7 % 32 < $1 * 7 % 32 }) {
+      table.append(ByteString(number < 10 ? "n0\(number)" : "n\(number)"), .int64(Int64(number)))
+    }
+    return table
+  }
+
   static let all: [HeadersCase] = [
     HeadersCase(
       name: "without x-match all have to match", binding: ["a": 1, "b": "x"],
@@ -138,15 +147,53 @@ struct HeadersCase: CustomTestStringConvertible {
         ["a": .int8(5)], ["a": .uint8(5)], ["a": .int16(5)], ["a": .uint16(5)], ["a": .int32(5)],
         ["a": .uint32(5)], ["a": .int64(5)],
       ],
-      differs: [["a": .double(5)], ["a": .float(5)], ["a": "5"], ["a": .boolean(true)], ["a": .timestamp(5)]]),
+      differs: [
+        ["a": .double(5)], ["a": .float(5)], ["a": "5"], ["a": .boolean(true)], ["a": .timestamp(5)],
+      ]),
     HeadersCase(
       name: "a float is equal to a double and not to an integer", binding: ["a": .float(0.5)],
       matches: [["a": .double(0.5)], ["a": .float(0.5)]], differs: [["a": .int64(0)], ["a": "0.5"]]),
+    HeadersCase(
+      name: "binary is equal to a string", binding: ["a": .bytes("x")],
+      matches: [["a": "x"], ["a": .bytes("x")]], differs: [["a": "y"], ["a": .array(["x"])]]),
+    HeadersCase(
+      name: "among many headers",
+      binding: ["x-match": "all", "n07": 7, "n19": 19, "n31": .void],
+      matches: [many(32)], differs: [many(31), many(19), many(0)]),
+    HeadersCase(
+      name: "any among many headers", binding: ["x-match": "any", "n30": 0, "n17": 17],
+      matches: [many(32), many(18)], differs: [many(17), many(5)]),
+    HeadersCase(
+      name: "any that is there among many headers", binding: ["x-match": "any", "n1": .void, "n25": .void],
+      matches: [many(26)], differs: [many(25)]),
     HeadersCase(
       name: "nested values are compared whole", binding: ["a": .table(["b": .array([1, "c"])])],
       matches: [["a": .table(["b": .array([1, "c"])])]],
       differs: [["a": .table(["b": .array([1])])], ["a": .array([1, "c"])]]),
   ]
+}
+
+/// The words of the documentation, for values of which two are equal when they are the same.
+private func naivelyMatches(_ arguments: FieldTable, _ headers: FieldTable) -> Bool {
+  let wanted = arguments.fields.filter { $0.name != "x-match" }
+  func holds(_ name: ByteString, _ value: FieldValue) -> Bool {
+    value == .void ? headers[name] != nil : headers[name] == value
+  }
+  return arguments["x-match"] == "any"
+    ? wanted.contains { holds($0.name, $0.value) } : wanted.allSatisfy { holds($0.name, $0.value) }
+}
+
+extension Chance {
+  /// Each name once at most.
+  fileprivate mutating func headers(upTo count: Int) -> FieldTable {
+    var names = (0..<45).map { ByteString(String(repeating: "n", count: 1 + $0 % 3) + "\($0 / 3)") }
+    var table = FieldTable()
+    for _ in 0..<below(count + 1) {
+      guard let name = draw(from: &names) else { break }
+      table.append(name, pick([.int64(1), .int64(2), "1", .boolean(true), .void, .table(["a": 1])]))
+    }
+    return table
+  }
 }
 
 @Suite struct HeadersTests {
@@ -180,6 +227,29 @@ struct HeadersCase: CustomTestStringConvertible {
       for headers in table.differs {
         #expect(try !core.route("amq.headers", headers: headers).contains("q\(number)"))
       }
+    }
+  }
+
+  @Test(arguments: Seeds.of("HEADERS_SEED", Array(1...6)))
+  func `random bindings match random headers as a naive matcher says`(_ seed: UInt64) throws {
+    Seeds.announce("HeadersTests: seed \(seed)")
+    var chance = Chance(seed: seed)
+    let core = Core()
+    var bound: [(name: String, arguments: FieldTable)] = []
+    for round in 0..<300 {
+      if bound.count < 30, !chance.oneIn(3) {
+        let name = "q\(round)"
+        try core.queue(ByteString(name))
+        var arguments = chance.headers(upTo: 4)
+        arguments["x-match"] = chance.pick([nil, "all", "any"])
+        try core.bind("amq.headers", to: ByteString(name), arguments: arguments)
+        bound.append((name, arguments))
+      } else if let gone = chance.draw(from: &bound) {
+        try core.unbind("amq.headers", from: ByteString(gone.name), arguments: gone.arguments)
+      }
+      let headers = chance.headers(upTo: chance.pick([3, 40]))
+      let expected = bound.filter { naivelyMatches($0.arguments, headers) }.map(\.name).sorted()
+      #expect(try core.route("amq.headers", headers: headers) == expected, "seed \(seed), round \(round)")
     }
   }
 

@@ -112,6 +112,20 @@ import Testing
     #expect(message.header.extraKeys?.keys == ["a"])
   }
 
+  @Test func `a key that is longer than a routing key can be is passed over`() throws {
+    let (most, more) = (String(repeating: "k", count: 255), String(repeating: "k", count: 256))
+    let headers: FieldTable = ["CC": .array([.string(ByteString(more)), .string(ByteString(most))])]
+    let message = try Message.of("m", properties: .init(headers: headers)).withExtraKeys()
+    #expect(message.header.extraKeys?.keys == [ByteString(most)])
+  }
+
+  @Test func `a BCC that stands twice is not shown either time`() throws {
+    var headers: FieldTable = ["BCC": .array(["x"]), "a": 1]
+    headers.append("BCC", .array(["y"]))
+    let message = try Message.of("m", properties: .init(headers: headers)).withExtraKeys()
+    #expect(message.headerTable() == ["a": 1])
+  }
+
   @Test(arguments: ["CC", "BCC"] as [ByteString])
   func `what is not a list is refused with the text that RabbitMQ has`(_ name: ByteString) {
     let message = Message.of("m", properties: .init(headers: FieldTable(dictionaryLiteral: (name, "key"))))

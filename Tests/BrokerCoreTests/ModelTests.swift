@@ -1,5 +1,5 @@
-/// The core against a model of it that cannot be wrong: chance plays a few channels, and after each step every
-/// message has to be where the model says, and every delivery has to be one that was allowed.
+/// The core against a model of it that cannot be wrong: chance plays a few channels, and after each step
+/// every message has to be where the model says, and every delivery has to be one that was allowed.
 import AMQPWire
 import BrokerCore
 import BrokerTestKit

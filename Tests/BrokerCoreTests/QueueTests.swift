@@ -97,6 +97,34 @@ import Testing
     #expect(holder.collector.texts == ["1", "2", "3", "4"])
   }
 
+  @Test func `a share is delivered and no more, and it says whether there could be more`() throws {
+    let queue = try queue()
+    let holder = Holder(isOpen: false)
+    try holder.consume(queue, noAck: true)
+    for number in 1...5 { queue.enqueue(.of("\(number)")) }
+    #expect(!queue.drain(atMost: 2), "nobody takes any")
+    holder.collector.isOpen = true
+    #expect(queue.drain(atMost: 2))
+    #expect(holder.collector.texts == ["1", "2"])
+    #expect(!queue.drain(atMost: 3), "all is gone")
+    #expect(holder.collector.texts == ["1", "2", "3", "4", "5"])
+  }
+
+  @Test func `one consumer alone is served up to its prefetch, and not when it is gone`() throws {
+    let queue = try queue()
+    let (one, other) = (Holder(isOpen: false), Holder(isOpen: false))
+    let consumer = try one.consume(queue, tag: "a", prefetch: 2)
+    try other.consume(queue, tag: "b")
+    for number in 1...5 { queue.enqueue(.of("\(number)")) }
+    (one.collector.isOpen, other.collector.isOpen) = (true, true)
+    queue.drain(to: consumer)
+    #expect(one.collector.texts == ["1", "2"] && other.collector.texts == [])
+    queue.unsubscribe(consumer)
+    _ = one.deliveries.take(0, multiple: true) { $0.settle(.acknowledged) }
+    queue.drain(to: consumer)
+    #expect(one.collector.texts == ["1", "2"] && queue.readyCount == 3)
+  }
+
   // MARK: prefetch
 
   @Test func `a consumer holds no more than its prefetch`() throws {

@@ -159,7 +159,7 @@ struct TopicCase: CustomTestStringConvertible {
   }
 
   #if DEBUG
-    /// Steps are counted and not seconds: each word of the key may reach each node once, whatever the pattern.
+    /// Steps are counted and not seconds: each word of the key may reach each node once.
     @Test(arguments: ["#.a.#.a.#.a.#", "#.a.#.a.#.a.#.b", "#.*.#.*.#.*.#.*.#.b", "#.#.#.#.#.#.#.#.b"])
     func `a pattern made to be slow costs its nodes times the words of the key`(_ bomb: String) throws {
       let patterns = try Patterns()

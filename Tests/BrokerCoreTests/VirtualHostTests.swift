@@ -47,7 +47,8 @@ import Testing
     let locked = ProtocolError(
       .resourceLocked,
       "cannot obtain exclusive access to locked queue 'q' in vhost '/'. It could be originally declared on "
-        + "another connection or the exclusive property value does not match that of the original declaration."
+        + "another connection or the exclusive property value does not match that of the original "
+        + "declaration."
     )
     #expect(refusal { _ = try core.vhost.queue("q", usedBy: core.connection) } == locked)
     #expect(refusal { _ = try core.vhost.queue("q", usedBy: owner) } == nil)

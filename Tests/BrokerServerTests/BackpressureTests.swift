@@ -1,5 +1,6 @@
-/// Peers that do not read: what waits for them is bounded, they are not read further, and all goes on when they
-/// read again. Exactly in memory, where octets can be counted, and over TCP, where the system keeps some too.
+/// Peers that do not read: what waits for them is bounded, they are not read further, and all goes on when
+/// they read again. Exactly in memory, where octets can be counted, and over TCP, where the system keeps
+/// some too.
 import AMQPWire
 import BrokerCore
 import BrokerTestKit
@@ -94,7 +95,7 @@ import Testing
     }
   }
 
-  /// One small message that is taken and given back, again and again, would be a large answer to a small request.
+  /// A message that is taken and given back, again and again, would be a large answer to a small request.
   @Test func `one message got again and again in one read does not fill the memory`() async throws {
     try await Depth.memory.play { house in
       let client = try await house.client()
@@ -130,6 +131,23 @@ import Testing
       }
       #expect(try await slow.deliveries(100).count == 100)
       try await slow.fence()
+    }
+  }
+
+  @Test func `the queues of a slow peer have turns`() async throws {
+    try await Depth.memory.play { house in
+      let (slow, publisher) = (try await house.client(channels: [1, 2]), try await house.client())
+      for (queue, channel) in [("q", 1), ("r", 2)] as [(ByteString, UInt16)] {
+        try await publisher.declareQueue(queue)
+        try await slow.consume(queue, tag: queue, noAck: true, on: channel)
+      }
+      try await Self.fill("q", 200, publisher)
+      try await Self.fill("r", 200, publisher)
+      // It has never had room for all of one queue, so the other had its turn before the first was empty.
+      _ = try await slow.deliveries(1, on: 2)
+      #expect((try await house.census("q")?.ready ?? 0) > 50)
+      #expect(try await slow.deliveries(199, on: 2).map { Self.number($0.content) } == Array(1..<200))
+      #expect(try await slow.deliveries(200, on: 1).map { Self.number($0.content) } == Array(0..<200))
     }
   }
 

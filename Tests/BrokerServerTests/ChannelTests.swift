@@ -80,16 +80,17 @@ struct ChannelErrorCase: Sendable, CustomTestStringConvertible {
       "NOT_FOUND - no queue 'none' in vhost '/'"),
     ChannelErrorCase(
       "consume from another's queue", BasicConsume { $0.queue = "locked" }, 405,
-      "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'locked' in vhost '/'. It could be originally "
-        + "declared on another connection or the exclusive property value does not match that of the original "
-        + "declaration."),
+      "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'locked' in vhost '/'. It could be "
+        + "originally declared on another connection or the exclusive property value does not match that of "
+        + "the original declaration."),
     ChannelErrorCase(
       "consume with a priority of letters",
       BasicConsume {
         $0.queue = "there"
         $0.arguments = ["x-priority": "high"]
       }, 406,
-      "PRECONDITION_FAILED - invalid arg 'x-priority' for queue 'there' in vhost '/': \"expected integer, got longstr\""
+      "PRECONDITION_FAILED - invalid arg 'x-priority' for queue 'there' in vhost '/': \"expected integer, "
+        + "got longstr\""
     ),
     ChannelErrorCase(
       "get from no queue", BasicGet { $0.queue = "none" }, 404, "NOT_FOUND - no queue 'none' in vhost '/'"),
@@ -123,8 +124,8 @@ struct ChannelErrorCase: Sendable, CustomTestStringConvertible {
         $0.queue = "there"
         $0.durable = true
       }, 406,
-      "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'there' in vhost '/': received 'true' but current is "
-        + "'false'"),
+      "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'there' in vhost '/': received 'true' but "
+        + "current is 'false'"),
     ChannelErrorCase(
       "a reserved exchange name",
       ExchangeDeclare {
@@ -155,6 +156,12 @@ struct ChannelErrorCase: Sendable, CustomTestStringConvertible {
         $0.queue = "there"
         $0.exchange = "none"
       }, 404, "NOT_FOUND - no exchange 'none' in vhost '/'"),
+    ChannelErrorCase(
+      "a binding to a reply address",
+      QueueBind {
+        $0.queue = "amq.rabbitmq.reply-to.g1.x"
+        $0.exchange = "x"
+      }, 403, "ACCESS_REFUSED - cannot bind or unbind to a volatile (direct reply-to) queue"),
     ChannelErrorCase(
       "a binding to no exchange",
       ExchangeBind {

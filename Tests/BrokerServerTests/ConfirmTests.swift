@@ -335,6 +335,30 @@ extension TestClient {
   }
 
   @Test(arguments: Depth.all)
+  func `a transaction that holds more than it may ends its channel`(_ depth: Depth) async throws {
+    var settings = Settings()
+    settings.transactionMaximum = 100
+    try await depth.play(settings) { house in
+      let client = try await house.client(channels: [1, 2])
+      try await client.declareQueue("q")
+      try await client.call(TxSelect(), TxSelectOk.self)
+      for _ in 0..<2 {
+        try await client.publish([UInt8](repeating: 1, count: 50), key: "q")
+        try await client.publish([UInt8](repeating: 1, count: 50), key: "q")
+        try await client.call(TxCommit(), TxCommitOk.self)
+      }
+      try await client.publish([UInt8](repeating: 1, count: 100), key: "q")
+      try await client.call(TxRollback(), TxRollbackOk.self)
+      try await client.publish([UInt8](repeating: 1, count: 100), key: "q")
+      try await client.publish([1], key: "q")
+      let closed = try await client.channelError()
+      #expect(closed.code == 406)
+      #expect(closed.text == "PRECONDITION_FAILED - transaction of 101 octets is larger than max size 100")
+      #expect(try await client.messageCount("q", on: 2) == 4)
+    }
+  }
+
+  @Test(arguments: Depth.all)
   func `a queue that is gone at the commit gets nothing, and the publisher hears of it`(
     _ depth: Depth
   ) async throws {

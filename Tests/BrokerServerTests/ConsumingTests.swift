@@ -4,6 +4,8 @@ import BrokerCore
 import BrokerTestKit
 import Testing
 
+@testable import BrokerServer
+
 /// How a connection ends.
 enum Ending: String, CaseIterable, Sendable {
   case closesInOrder, vanishes, closesItsChannel, breaksTheProtocol
@@ -363,6 +365,35 @@ enum Ending: String, CaseIterable, Sendable {
       try await client.consume("q")
       try await ending.play(client)
       try await house.eventually("it is gone") { $0.census("q") == nil }
+    }
+  }
+
+  /// In memory only, where the connection can be reached.
+  @Test(arguments: Ending.allCases)
+  func `a connection that has ended is freed, with its channels`(_ ending: Ending) async throws {
+    try await Depth.memory.play { house in
+      weak var connection: ClientConnection?
+      weak var channel: ClientChannel?
+      do {
+        let client = try await house.client(channels: [1, 2])
+        try await client.declareQueue("q")
+        try await client.declareQueue("mine") { $0.exclusive = true }
+        try await client.call(TxSelect(), on: 2, TxSelectOk.self)
+        for number in [1, 2] as [UInt16] {
+          try await client.consume("q", on: number)
+          try await client.publish("m", key: "q", on: number)
+        }
+        _ = try await client.deliveries(1)
+        try await client.ack(1)
+        try await client.publish("m", key: "q")
+        connection = (client.line as? MemoryLine)?.connection
+        channel = connection?.channels[1]
+        #expect(connection != nil && channel != nil)
+        try await ending.play(client)
+        #expect(channel == nil)
+        await client.line.close()
+      }
+      #expect(connection == nil)
     }
   }
 

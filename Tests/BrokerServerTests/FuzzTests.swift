@@ -1,5 +1,5 @@
-/// The connection and its channels against chance: valid frames in any order, damaged ones, pieces of any size,
-/// clients that do not read and clients that vanish. The broker goes on, and gives back all that they held.
+/// The connection and its channels against chance: valid frames in any order, damaged ones, pieces of any
+/// size, clients that do not read and clients that vanish. The broker goes on, and gives back what they held.
 ///
 ///     SERVER_FUZZ_SEED=3 swift test --filter FuzzTests      one seed
 import AMQPWire

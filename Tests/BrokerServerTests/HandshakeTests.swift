@@ -22,8 +22,8 @@ struct LoginCase: Sendable, CustomTestStringConvertible {
   }
 
   private static func refused(_ mechanism: String) -> String {
-    "ACCESS_REFUSED - Login was refused using authentication mechanism \(mechanism). For details see the broker "
-      + "logfile."
+    "ACCESS_REFUSED - Login was refused using authentication mechanism \(mechanism). For details see the "
+      + "broker logfile."
   }
 
   /// LOGIN and PASSWORD as a table without its length.
@@ -409,6 +409,44 @@ enum Stage: String, CaseIterable, Sendable {
       try await client.send(octets: Octets.frame(8, channel: 0))
       #expect(try await client.connectionError().code == 504)
       #expect(try await house.census("late") == nil)
+    }
+  }
+
+  /// Half a frame that came before the close is not forgotten, or the answer would not be found behind it.
+  @Test func `after the broker's close frames are still told apart`() async throws {
+    let late = Octets.method(QueueDeclare { $0.queue = "late" })
+    let close = Octets.method(ConnectionClose { $0.replyCode = 200 }, channel: 0)
+    try await Depth.memory.play { house in
+      func expectAnswer(_ client: TestClient, _ code: UInt16) async throws {
+        #expect(try await client.next(ConnectionClose.self, on: 0).method.replyCode == code)
+        try await client.send(octets: late.dropFirst(15) + close)
+        _ = try await client.next("close-ok") { arrival in
+          if case .method(let received) = arrival { received.method as? ConnectionCloseOk } else { nil }
+        }
+      }
+      let (wrong, stopped) = (try await house.client(), try await house.client())
+      try await wrong.send(octets: Octets.method(ConnectionOpen(), channel: 0) + late.prefix(15))
+      try await expectAnswer(wrong, 504)
+      try await stopped.send(octets: Array(late.prefix(15)))
+      try await house.stop()
+      try await expectAnswer(stopped, 320)
+    }
+  }
+
+  @Test(arguments: Depth.all)
+  func `what was published before a close is confirmed before it`(_ depth: Depth) async throws {
+    let endings = [
+      Octets.method(ConnectionClose(), channel: 0), Octets.method(ConnectionOpen(), channel: 0),
+      Octets.method(ChannelClose()),
+    ]
+    try await depth.play { house in
+      for ending in endings {
+        let client = try await house.client()
+        try await client.call(ConfirmSelect(), ConfirmSelectOk.self)
+        try await client.send(
+          octets: Octets.publish(BasicPublish { $0.routingKey = "q" }, body: [1]) + ending)
+        #expect(try await client.next(BasicAck.self).method.deliveryTag == 1)
+      }
     }
   }
 

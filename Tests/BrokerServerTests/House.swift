@@ -1,5 +1,6 @@
-/// Where a conversation is played: the broker in this process without a socket, or behind TCP, and in each case
-/// what a client sends as it is or an octet at a time. Every conversation has to go the same way at each depth.
+/// Where a conversation is played: the broker in this process without a socket, or behind TCP, and in each
+/// case what a client sends as it is or an octet at a time. Every conversation has to go the same way at each
+/// depth.
 import AMQPWire
 import BrokerCore
 import BrokerTestKit

@@ -1,4 +1,4 @@
-/// Octets that are wrong: each family ends the connection with its code, and the broker serves others as before.
+/// Octets that are wrong: each family ends the connection with its code, and others are served as before.
 import AMQPWire
 import BrokerTestKit
 import Testing
@@ -118,6 +118,18 @@ struct MalformedCase: Sendable, CustomTestStringConvertible {
     ),
     afterPublish(
       "channel.close within a body", Octets.header(bodySize: 3) + Octets.method(ChannelClose()), 505, noBody),
+  ]
+
+  /// Too large to be sent an octet at a time.
+  static let large: [MalformedCase] = [
+    afterPublish(
+      "more octets than announced of a large body",
+      Octets.header(bodySize: 1_048_577)
+        + (0..<9).flatMap { _ in Octets.body([UInt8](repeating: 1, count: 131_000)) }, 501,
+      "content body frame exceeds remaining content size"),
+    afterPublish(
+      "a method within a large body", Octets.header(bodySize: 100_000_000) + Octets.body([1]) + publish, 505,
+      noBody),
   ]
 
   private static let methods: [MalformedCase] = [
@@ -255,6 +267,16 @@ struct MalformedCase: Sendable, CustomTestStringConvertible {
   func `what is wrong ends the connection with its code, and nobody else's`(
     _ depth: Depth, _ table: MalformedCase
   ) async throws {
+    try await Self.play(table, depth)
+  }
+
+  @Test(arguments: Depth.whole, MalformedCase.large)
+  func `what is large and wrong ends the connection too`(_ depth: Depth, _ table: MalformedCase) async throws
+  {
+    try await Self.play(table, depth)
+  }
+
+  private static func play(_ table: MalformedCase, _ depth: Depth) async throws {
     try await depth.play { house in
       let (client, other) = (try await house.client(), try await house.client())
       try await client.send(octets: table.octets)

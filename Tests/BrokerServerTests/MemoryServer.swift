@@ -1,5 +1,5 @@
-/// A broker's connections without sockets and without a loop: everything happens before a call returns. It does
-/// for `ClientConnection` what `ConnectionHandler` does, so that what a slow peer costs can be counted exactly.
+/// A broker's connections without sockets and without a loop: everything happens before a call returns. It
+/// does for `ClientConnection` what `ConnectionHandler` does, so that what a slow peer costs can be counted.
 import AMQPWire
 import BrokerCore
 import BrokerTestKit

@@ -1,4 +1,4 @@
-/// Frames by chance: methods whose fields fit what is there often enough to get far, and octets that are wrong.
+/// Frames by chance: methods whose fields mostly fit what is there, so as to get far, and wrong octets.
 import AMQPWire
 import BrokerTestKit
 
