@@ -134,6 +134,26 @@ import Testing
     }
   }
 
+  @Test func `a peer whose heartbeats wait unread behind its replies is not taken for dead`() async throws {
+    try await Depth.memory.play { house in
+      let client = try await house.client(TestClient.Options { $0.heartbeatSeconds = 10 })
+      try await client.declareQueue("q")
+      try await Self.fill("q", 200, client)
+      let get = Octets.method(BasicGet { $0.queue = "q" })
+      for _ in 0..<200 { try await client.send(octets: get) }
+      #expect(try Self.outbound(client).unreadCount > 0)
+      for _ in 0..<20 {
+        try await house.advance(seconds: 5)
+        try await client.send(octets: Octets.frame(8, channel: 0))
+      }
+      for number in 0..<200 {
+        let got = try await client.nextGot()
+        #expect(got.flatMap { Self.number($0.content) } == number)
+      }
+      try await client.fence()
+    }
+  }
+
   @Test func `the queues of a slow peer have turns`() async throws {
     try await Depth.memory.play { house in
       let (slow, publisher) = (try await house.client(channels: [1, 2]), try await house.client())
