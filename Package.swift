@@ -17,14 +17,27 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
   ],
   targets: [
     // The graph points down only: a wrong import does not compile.
     .executableTarget(
       name: "yutu",
       dependencies: [
-        "BrokerServer", "BrokerScripting", "BrokerCore", "AMQPWire",
+        "BrokerManagement", "BrokerServer", "BrokerScripting", "BrokerCore", "AMQPWire", "LuaRuntime",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "TOMLKit", package: "TOMLKit"),
+      ],
+      swiftSettings: ours),
+    .target(
+      name: "BrokerManagement",
+      dependencies: [
+        "BrokerScripting", "BrokerServer", "BrokerCore", "AMQPWire", "LuaRuntime",
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: ours),
     .target(
@@ -36,7 +49,15 @@ let package = Package(
       ],
       swiftSettings: ours),
     .target(
-      name: "BrokerScripting", dependencies: ["BrokerCore", "AMQPWire", "LuaRuntime"], swiftSettings: ours),
+      name: "BrokerScripting",
+      dependencies: [
+        "BrokerCore", "AMQPWire", "LuaRuntime",
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+      ],
+      swiftSettings: ours),
     .target(
       name: "BrokerCore",
       dependencies: [
@@ -70,7 +91,18 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"),
       ]),
     .testTarget(name: "LuaRuntimeTests", dependencies: ["LuaRuntime"]),
-    .testTarget(name: "BrokerScriptingTests", dependencies: ["BrokerScripting"]),
+    .testTarget(
+      name: "BrokerScriptingTests",
+      dependencies: [
+        "BrokerScripting", "BrokerServer", "BrokerCore", "AMQPWire", "LuaRuntime", "BrokerTestKit",
+        .product(name: "NIOCore", package: "swift-nio"),
+      ]),
+    .testTarget(
+      name: "BrokerManagementTests",
+      dependencies: [
+        "BrokerManagement", "BrokerScripting", "BrokerServer", "BrokerCore", "LuaRuntime", "BrokerTestKit",
+        .product(name: "HummingbirdTesting", package: "hummingbird"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -8,6 +8,7 @@ public final class Broker {
   public let settings: Settings
   public let clock: any Clock
   public let logger: Logger
+  public let hooks = Hooks()
   public private(set) var vhosts: [ByteString: VirtualHost] = [:]
   private var exchangeTypes: [ByteString: ExchangeTypeMaker] = [:]
   private var lastConnection: UInt64 = 0

@@ -1,0 +1,3 @@
+/// The HTTP API and the metrics. Knows no socket of AMQP.
+
+internal import Hummingbird
