@@ -65,7 +65,7 @@ public final class Pending<Value> {
 // MARK: who somebody is
 
 /// A user who has logged in.
-public final class Identity {
+public final class Identity: Sendable {
   public let name: String
   /// The name as octets, for scripts and messages.
   public let nameOctets: ByteString
