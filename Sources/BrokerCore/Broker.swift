@@ -9,8 +9,11 @@ public final class Broker {
   public let clock: any Clock
   public let logger: Logger
   public let hooks = Hooks()
+  public let later = Later()
+  public let deadlines: Deadlines
   public private(set) var vhosts: [ByteString: VirtualHost] = [:]
   private var exchangeTypes: [ByteString: ExchangeTypeMaker] = [:]
+  private var headerMatchers: [ByteString: HeaderMatcherMaker] = [:]
   private var lastConnection: UInt64 = 0
   private var refusals = 0
   private var refusalLoggedAt: UInt64?
@@ -20,6 +23,7 @@ public final class Broker {
   ) {
     self.settings = settings
     self.clock = clock
+    deadlines = Deadlines(clock: clock)
     self.logger = logger
     exchangeTypes = [
       "direct": { exchange in if exchange.isDefault { DefaultExchange() } else { Direct() } },
@@ -70,6 +74,53 @@ public final class Broker {
     refusalLoggedAt = now
     logger.info("\(text())\(others)")
   }
+
+  // MARK: hooks
+
+  /// Call it after a change of `hooks`: each exchange and queue chooses its filters anew.
+  public func hooksChanged() {
+    hooks.changed()
+    for vhost in vhosts.values { vhost.hooksChanged() }
+  }
+
+  /// Publishes what the broker itself has to, a bounded number: after each read batch.
+  public func runLater() { later.run() }
+
+  // MARK: header matchers
+
+  public func knowsHeaderMatcher(_ name: ByteString) -> Bool { headerMatchers[name] != nil }
+
+  /// - Returns: nil if there is no matcher of that name
+  /// - Throws: 406 if it refuses the arguments
+  func makeHeaderMatcher(_ name: ByteString, _ arguments: FieldTable) throws(ProtocolError)
+    -> (any HeaderMatcher)?
+  {
+    guard let make = headerMatchers[name] else { return nil }
+    return try make(arguments)
+  }
+
+  /// Puts a matcher into force, for new bindings and for those whose `x-match` names it. All switch together or
+  /// none does.
+  /// - Throws: what the first binding was refused for.
+  public func install(headerMatcher name: ByteString, _ make: @escaping HeaderMatcherMaker)
+    throws(ProtocolError)
+  {
+    var fresh: [(Headers, Binding, any HeaderMatcher)] = []
+    for vhost in vhosts.values {
+      for exchange in vhost.exchanges.values {
+        guard let headers = exchange.type as? Headers else { continue }
+        for binding in headers.bindings(matchedBy: name) {
+          fresh.append((headers, binding, try make(binding.arguments)))
+        }
+      }
+    }
+    headerMatchers[name] = make
+    for (headers, binding, matcher) in fresh { headers.setMatcher(matcher, of: binding) }
+    for vhost in vhosts.values { vhost.topologyChanged() }
+  }
+
+  /// Takes a matcher away from new bindings; those that have it keep it.
+  public func withdraw(headerMatcher name: ByteString) { headerMatchers[name] = nil }
 
   // MARK: exchange types
 

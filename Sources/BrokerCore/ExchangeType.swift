@@ -36,6 +36,11 @@ public final class Destinations {
   private(set) var choices = 0
   /// A script has said that the message is to be dropped.
   public private(set) var isDropped = false
+  /// Exchanges that want to route the message later.
+  private(set) var delays: [(exchange: Exchange, milliseconds: Int64)] = []
+  /// Set while the exchange that delayed the message routes it.
+  public private(set) var delayedMilliseconds: Int64?
+  private var asked: Exchange?
   private var stamp: UInt64 = 0
   private unowned let vhost: VirtualHost
 
@@ -63,6 +68,12 @@ public final class Destinations {
     isDropped = true
   }
 
+  /// The exchange at hand gets the message again after that time.
+  public func delay(milliseconds: Int64) {
+    choices += 1
+    if let asked { delays.append((asked, milliseconds)) }
+  }
+
   private func add(_ queue: Queue) {
     guard queue.routedStamp != stamp else { return }
     queue.routedStamp = stamp
@@ -78,20 +89,27 @@ public final class Destinations {
   /// Asks `exchange` and all that are reached from it: bound exchanges, and alternate ones where nothing
   /// matched. Each exchange is asked once, so cycles end.
   // hot:
-  func resolve(_ message: Message, from exchange: Exchange) throws(ProtocolError) {
+  func resolve(_ message: Message, from exchange: Exchange, delayedMilliseconds: Int64? = nil)
+    throws(ProtocolError)
+  {
     stamp &+= 1
     queues.removeAll(keepingCapacity: true)
     waiting.removeAll(keepingCapacity: true)
     isDropped = false
+    if !delays.isEmpty { delays = [] }
+    self.delayedMilliseconds = delayedMilliseconds
     byKeyAlone = message.header.extraKeys == nil
     visit(exchange)
     while let next = waiting.popLast() {
       choices = 0
+      asked = next
       byKeyAlone = byKeyAlone && next.type.routesByKeyAlone
       try next.type.route(message, into: self)
       if choices == 0, let name = next.alternateExchange, let alternate = vhost.exchanges[name] {
         visit(alternate)
       }
+      self.delayedMilliseconds = nil
     }
+    asked = nil
   }
 }
