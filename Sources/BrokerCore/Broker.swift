@@ -92,11 +92,11 @@ public final class Broker {
 
   /// - Returns: nil if there is no matcher of that name
   /// - Throws: 406 if it refuses the arguments
-  func makeHeaderMatcher(_ name: ByteString, _ arguments: FieldTable) throws(ProtocolError)
+  func makeHeaderMatcher(_ name: ByteString, for binding: Binding) throws(ProtocolError)
     -> (any HeaderMatcher)?
   {
     guard let make = headerMatchers[name] else { return nil }
-    return try make(arguments)
+    return try make(binding)
   }
 
   /// Puts a matcher into force, for new bindings and for those whose `x-match` names it. All switch together or
@@ -110,7 +110,7 @@ public final class Broker {
       for exchange in vhost.exchanges.values {
         guard let headers = exchange.type as? Headers else { continue }
         for binding in headers.bindings(matchedBy: name) {
-          fresh.append((headers, binding, try make(binding.arguments)))
+          fresh.append((headers, binding, try make(binding)))
         }
       }
     }
@@ -135,24 +135,33 @@ public final class Broker {
 
   public func knowsExchangeType(_ name: ByteString) -> Bool { exchangeTypes[name] != nil }
 
-  /// Puts a type into force, for new exchanges and for those that have it: each of these gets a new object
-  /// and all its bindings again. All switch together or none does.
+  /// Puts a type into force, for new exchanges and for those that have it. All switch together or none does.
+  /// - Parameter existing: makes the object for an exchange that has bindings already, and gives it these
   /// - Throws: what the first exchange or binding was refused for.
-  public func install(exchangeType name: ByteString, _ make: @escaping ExchangeTypeMaker)
-    throws(ProtocolError)
-  {
+  public func install(
+    exchangeType name: ByteString, _ make: @escaping ExchangeTypeMaker, existing: ExchangeTypeMaker
+  ) throws(ProtocolError) {
     var fresh: [(exchange: Exchange, type: any ExchangeType)] = []
     for vhost in vhosts.values {
       for exchange in vhost.exchanges.values where exchange.typeName == name {
-        let type = try make(exchange)
-        for binding in exchange.orderedBindings { try type.add(binding) }
-        fresh.append((exchange, type))
+        fresh.append((exchange, try existing(exchange)))
       }
     }
     exchangeTypes[name] = make
     for (exchange, type) in fresh {
       exchange.type = type
       exchange.vhost.topologyChanged()
+    }
+  }
+
+  /// As above: each existing exchange gets a new object and all its bindings again.
+  public func install(exchangeType name: ByteString, _ make: @escaping ExchangeTypeMaker)
+    throws(ProtocolError)
+  {
+    try install(exchangeType: name, make) { (exchange) throws(ProtocolError) in
+      let type = try make(exchange)
+      for binding in exchange.orderedBindings { try type.add(binding) }
+      return type
     }
   }
 

@@ -26,7 +26,9 @@ extension Queue {
         return comeBack(QueuedMessage(message: again, position: queued.position), after: milliseconds)
       }
     }
-    guard let exchange, let message = try? deadLetter(queued.message, deaths, reason, exchange) else { return }
+    guard let exchange, let message = try? deadLetter(queued.message, deaths, reason, exchange) else {
+      return
+    }
     vhost.broker.later.append(
       LaterMessage(
         vhost: vhost, goal: .deadLetterExchange(exchange), message: message, identity: .none,
@@ -39,7 +41,8 @@ extension Queue {
     let recorded = try deaths.recorded(message, in: self, reason, keepsExpiration: false)
     guard let key = arguments["x-dead-letter-routing-key"]?.string else {
       let again = try recorded.with(
-        try BasicProperties(recorded.properties), exchange: exchange, routingKey: ByteString(message.routingKey))
+        try BasicProperties(recorded.properties), exchange: exchange,
+        routingKey: ByteString(message.routingKey))
       again.header.extraKeys = message.header.extraKeys
       return again
     }
@@ -54,7 +57,8 @@ extension VirtualHost {
   /// Publishing filters do not see dead letters: they were seen when they were published.
   func publishDeadLetter(_ message: Message, to exchange: Exchange) {
     let deaths = Deaths(of: message)
-    guard let destinations = try? route(message, from: exchange, by: .none), !destinations.isDropped else {
+    guard let destinations = try? route(message, from: exchange, publisher: .none), !destinations.isDropped
+    else {
       return
     }
     for queue in destinations.queues where !deaths.isCycle(to: queue.name) {
@@ -113,7 +117,9 @@ struct Deaths {
     }
     deaths.insert(entry, at: 0)
     headers["x-death"] = .array(deaths.map { .table($0) })
-    for (name, value) in [("queue", queue.name), ("reason", ByteString(reason.rawValue)), ("exchange", exchange)] {
+    for (name, value) in [
+      ("queue", queue.name), ("reason", ByteString(reason.rawValue)), ("exchange", exchange),
+    ] {
       let first = ByteString("x-first-death-\(name)")
       if headers[first] == nil { headers[first] = .string(value) }
       headers[ByteString("x-last-death-\(name)")] = .string(value)

@@ -34,7 +34,8 @@ public final class Deadlines {
     let due = clock.nanoseconds.addingReportingOverflow(delay.overflow ? .max : delay.partialValue)
     sequence += 1
     let isEarliest = next.map { due.partialValue < $0 } ?? true
-    heap.insert(Entry(nanoseconds: due.overflow ? .max : due.partialValue, sequence: sequence, action: action))
+    heap.insert(
+      Entry(nanoseconds: due.overflow ? .max : due.partialValue, sequence: sequence, action: action))
     if isEarliest { onEarlier() }
   }
 

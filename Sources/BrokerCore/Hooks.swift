@@ -271,7 +271,7 @@ public protocol HeaderMatcher: AnyObject {
 }
 
 /// Makes the matcher of one binding, or throws 406 if its arguments are refused.
-public typealias HeaderMatcherMaker = (_ arguments: FieldTable) throws(ProtocolError) -> any HeaderMatcher
+public typealias HeaderMatcherMaker = (Binding) throws(ProtocolError) -> any HeaderMatcher
 
 // MARK: declarations
 
@@ -306,7 +306,10 @@ public protocol DeclarePolicy: AnyObject {
 // MARK: dead letters
 
 public struct Death {
-  public enum Reason: String, Sendable { case rejected, expired, maxlen, deliveryLimit = "delivery_limit" }
+  public enum Reason: String, Sendable {
+    case rejected, expired, maxlen
+    case deliveryLimit = "delivery_limit"
+  }
   public var reason: Reason
   /// How often this queue has dead-lettered this message for this reason, this time included.
   public var count: Int64

@@ -51,7 +51,8 @@ public final class Later {
 extension VirtualHost {
   /// What a script publishes: into an exchange of this virtual host, or straight into a queue.
   /// - Returns: why it cannot be
-  public func publishLater(_ message: Message, intoQueue queue: ByteString?, by identity: Identity) -> String? {
+  public func publishLater(_ message: Message, intoQueue queue: ByteString?, by identity: Identity) -> String?
+  {
     let later = broker.later
     guard !later.isFull else { return "\(Later.mostWaiting) messages wait to be published already" }
     guard later.hops < Later.mostHops else {

@@ -71,7 +71,9 @@ public struct MessageChange {
       var table = changed.headers ?? FieldTable()
       for name in removed { table.removeAll(name) }
       for (name, value) in headers?.fields ?? [] {
-        guard name.count <= 255 else { throw Self.wrong("headers", .string(name), "names of 255 bytes at most") }
+        guard name.count <= 255 else {
+          throw Self.wrong("headers", .string(name), "names of 255 bytes at most")
+        }
         table[name] = value
       }
       changed.headers = table.isEmpty && changed.headers == nil ? nil : table
@@ -123,7 +125,8 @@ extension Message {
     _ properties: BasicProperties, exchange: ByteString, routingKey: ByteString, body: ByteString? = nil
   ) throws(ProtocolError) -> Message {
     let made = try Message.make(
-      exchange: exchange, routingKey: routingKey, properties: properties, bodySize: body?.count ?? self.body.count
+      exchange: exchange, routingKey: routingKey, properties: properties,
+      bodySize: body?.count ?? self.body.count
     )
     let isWhole =
       if let body { body.withOctets { made.appendBody($0) } } else { made.appendBody(self.body) }

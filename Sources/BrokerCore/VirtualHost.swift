@@ -96,7 +96,7 @@ public final class VirtualHost {
       }
     }
     let destinations = try route(
-      message, from: exchange, by: identity, delayedMilliseconds: delayedMilliseconds)
+      message, from: exchange, publisher: identity, delayedMilliseconds: delayedMilliseconds)
     if destinations.isDropped { messageDropped(message, queue: nil, "dropped by its exchange") }
     return Routed(
       message: message, queues: destinations.queues, delays: destinations.delays,
@@ -137,14 +137,27 @@ public final class VirtualHost {
   /// - Throws: when the exchange refuses the message.
   // hot:
   public func route(
-    _ message: Message, from exchange: Exchange, by identity: Identity, delayedMilliseconds: Int64? = nil
+    _ message: Message, from exchange: Exchange, publisher identity: Identity,
+    delayedMilliseconds: Int64? = nil
   ) throws(ProtocolError) -> Destinations {
     publisher = identity
     try destinations.resolve(message, from: exchange, delayedMilliseconds: delayedMilliseconds)
     return destinations
   }
 
-  private func delay(_ message: Message, to exchange: ByteString, by identity: Identity, _ milliseconds: Int64) {
+  /// As `route`, and tells each step.
+  public func explain(
+    _ message: Message, from exchange: Exchange, by identity: Identity, _ each: @escaping (RouteStep) -> Void
+  ) throws(ProtocolError) -> (queues: [Queue], isDropped: Bool, delays: Int) {
+    destinations.trace = each
+    defer { destinations.trace = nil }
+    let found = try route(message, from: exchange, publisher: identity)
+    return (Array(found.queues), found.isDropped, found.delays.count)
+  }
+
+  private func delay(
+    _ message: Message, to exchange: ByteString, by identity: Identity, _ milliseconds: Int64
+  ) {
     let hops = broker.later.hops
     broker.deadlines.after(milliseconds: milliseconds) { [weak self] in
       guard let self else { return }
@@ -157,7 +170,11 @@ public final class VirtualHost {
 
   // MARK: filters
 
-  private enum Filtered { case pass(Message), dropped, delayed(Message, Int64) }
+  private enum Filtered {
+    case pass(Message)
+    case dropped
+    case delayed(Message, Int64)
+  }
 
   /// Each filter sees what those before it changed; a delay begins when all have agreed to it.
   private func filter(_ message: Message, to exchange: Exchange, by identity: Identity)
@@ -292,7 +309,8 @@ public final class VirtualHost {
 
   /// Makes a queue, or checks that the one there is was declared alike.
   /// - Throws: 405 for another connection's exclusive queue, 406 for other properties or wrong arguments.
-  public func declare(_ asked: QueueDefinition, by identity: Identity = .none) throws(ProtocolError) -> Queue {
+  public func declare(_ asked: QueueDefinition, by identity: Identity = .none) throws(ProtocolError) -> Queue
+  {
     var definition = asked
     for policy in broker.hooks.declarePolicies {
       let answer = policy.queueDeclared(definition, in: name, by: identity)

@@ -36,6 +36,16 @@ final class HookMeter {
     usage.totalNanoseconds &+= nanoseconds &* weight
   }
 
+  func add(_ other: HookUsage) {
+    usage.calls &+= other.calls
+    usage.errors &+= other.errors
+    usage.limitHits &+= other.limitHits
+    usage.totalNanoseconds &+= other.totalNanoseconds
+    for (index, count) in other.counts.enumerated() where index < usage.counts.count {
+      usage.counts[index] &+= count
+    }
+  }
+
   func failed(isLimit: Bool) {
     usage.errors &+= 1
     if isLimit { usage.limitHits &+= 1 }

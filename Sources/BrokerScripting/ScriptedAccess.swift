@@ -94,7 +94,8 @@ final class ScriptedAuthorizer: Authorizer {
     meter = plugin.meter("authorize")
   }
 
-  func authorize(_ request: AccessRequest, _ identity: Identity, _ peer: PeerAddress) -> Answer<AccessAnswer> {
+  func authorize(_ request: AccessRequest, _ identity: Identity, _ peer: PeerAddress) -> Answer<AccessAnswer>
+  {
     var fields: [String: LuaValue] = [
       "user": .text(identity.name), "tags": .list(identity.tags.map { .text($0) }), "peer": peer.value,
       "vhost": LuaValue(request.vhost), "operation": .text(request.operation.rawValue),
@@ -104,7 +105,8 @@ final class ScriptedAuthorizer: Authorizer {
     if let key = request.routingKey { fields["routing_key"] = LuaValue(key) }
     let pending = Pending<AccessAnswer>()
     HookRun(plugin, "authorize", [.table(fields)], meter, place) { [plugin] result in
-      pending.answer(plugin.accessAnswer(result, "\(request.operation) of \(request.resource) '\(request.name)'"))
+      pending.answer(
+        plugin.accessAnswer(result, "\(request.operation) of \(request.resource) '\(request.name)'"))
     }
     return pending.answer
   }
@@ -165,7 +167,8 @@ extension Identity {
     var attributes = FieldTable()
     if case .table(let fields)? = answer["as"] { attributes = FieldTable(fields) }
     self.init(
-      name: name, tags: tags, attributes: attributes, permissions: try Self.permissions(answer["permissions"]))
+      name: name, tags: tags, attributes: attributes, permissions: try Self.permissions(answer["permissions"])
+    )
   }
 
   private static func permissions(_ value: LuaValue?) throws(LuaError) -> [ByteString: Permissions]? {
@@ -181,7 +184,8 @@ extension Identity {
       }
       for (name, value) in fields where !["configure", "write", "read"].contains(name) || value.text == nil {
         throw LuaError(
-          .runtime, "allow{permissions} of vhost '\(vhost)': '\(name)' must be configure, write or read, a string")
+          .runtime,
+          "allow{permissions} of vhost '\(vhost)': '\(name)' must be configure, write or read, a string")
       }
       permissions[ByteString(vhost)] = Permissions(
         configure: fields["configure"]?.text ?? "", write: fields["write"]?.text ?? "",

@@ -8,7 +8,13 @@ final class ScriptedMatcher: HeaderMatcher {
   private let plugin: Plugin
   private let matcher: LuaMatcher
   private let meter: HookMeter
-  private var surroundings = Surroundings()
+
+  /// For a binding that the script has accepted already.
+  init(_ plugin: Plugin, _ matcher: LuaMatcher) {
+    self.plugin = plugin
+    self.matcher = matcher
+    meter = plugin.meter("matcher")
+  }
 
   /// - Throws: 406 with the script's text if it refuses the arguments
   init(_ plugin: Plugin, _ arguments: FieldTable) throws(ProtocolError) {

@@ -24,7 +24,7 @@ final class Headers: ExchangeType {
 
   func add(_ binding: Binding) throws(ProtocolError) {
     if let name = binding.arguments["x-match"]?.string,
-      let matcher = try binding.source.vhost.broker.makeHeaderMatcher(name, binding.arguments)
+      let matcher = try binding.source.vhost.broker.makeHeaderMatcher(name, for: binding)
     {
       return matched.append(MatchedBinding(binding: binding, name: name, matcher: matcher))
     }

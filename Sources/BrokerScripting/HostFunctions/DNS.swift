@@ -38,7 +38,8 @@ enum DNS {
       let found = getnameinfo(
         entry.pointee.ai_addr, entry.pointee.ai_addrlen, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
       if found == 0 {
-        let address = LuaValue.text(String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        let address = LuaValue.text(
+          String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
         if !addresses.contains(address) { addresses.append(address) }
       }
       next = entry.pointee.ai_next
