@@ -185,8 +185,9 @@ protocol PluginSurroundings: AnyObject {
   func log(_ level: LuaLogLevel, _ text: String)
   /// - Returns: why it cannot be published
   func publish(_ fields: LuaBytes, copyOf message: Message?, in vhost: VirtualHost?) -> String?
-  func series(_ kind: LuaMetricKind, _ name: String, _ labels: [String: String]) -> Int?
-  func record(_ series: Int, _ value: Double)
+  /// - Returns: nil if there are too many, or one of that name is of another kind
+  func series(_ kind: LuaMetric, _ name: String, _ labels: [String: String]) -> UInt64?
+  func record(_ series: UInt64, _ value: Double)
 }
 
 /// What scripts and their failures say, at most so many lines a second; then a count of what was left out.
@@ -211,4 +212,16 @@ private final class PluginJournal: LuaHost {
     lines += 1
     if lines <= Self.linesASecond { surroundings?.log(level, text) }
   }
+
+  func publish(_ fields: LuaBytes, copiesMessage: Bool) -> LuaPublishRefusal? {
+    guard let surroundings else { return LuaPublishRefusal("the plugin is not in force yet") }
+    let original = copiesMessage ? message : nil
+    return surroundings.publish(fields, copyOf: original, in: vhost).map { LuaPublishRefusal($0) }
+  }
+
+  func metricSeries(_ kind: LuaMetric, _ name: String, labels: [String: String]) -> UInt64? {
+    surroundings?.series(kind, name, labels)
+  }
+
+  func metricAdd(_ series: UInt64, _ value: Double) { surroundings?.record(series, value) }
 }

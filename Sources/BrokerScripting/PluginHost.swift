@@ -251,11 +251,11 @@ package final class PluginHost {
     broker.logger.log(level: level.logLevel, "plugin \(plugin): \(text)")
   }
 
-  func series(_ plugin: String, _ kind: LuaMetricKind, _ name: String, _ labels: [String: String]) -> Int? {
+  func series(_ plugin: String, _ kind: LuaMetric, _ name: String, _ labels: [String: String]) -> UInt64? {
     metrics.series(ScriptMetrics.Key(plugin: plugin, name: name, labels: labels), kind)
   }
 
-  func record(_ series: Int, _ value: Double) { metrics.record(series, value) }
+  func record(_ series: UInt64, _ value: Double) { metrics.record(series, value) }
 }
 
 /// What one plugin has in the broker's seams.
@@ -300,11 +300,11 @@ final class InstalledHooks: PluginSurroundings {
 
   func log(_ level: LuaLogLevel, _ text: String) { host.log(plugin.name, level, text) }
 
-  func series(_ kind: LuaMetricKind, _ name: String, _ labels: [String: String]) -> Int? {
+  func series(_ kind: LuaMetric, _ name: String, _ labels: [String: String]) -> UInt64? {
     host.series(plugin.name, kind, name, labels)
   }
 
-  func record(_ series: Int, _ value: Double) { host.record(series, value) }
+  func record(_ series: UInt64, _ value: Double) { host.record(series, value) }
 
   func publish(_ fields: LuaBytes, copyOf message: Message?, in vhost: VirtualHost?) -> String? {
     do throws(ProtocolError) {

@@ -20,20 +20,21 @@ final class ScriptMetrics {
     let name: String
   }
 
-  private var numbers: [Key: Int] = [:]
-  private var kinds: [Name: LuaMetricKind] = [:]
+  private var numbers: [Key: UInt64] = [:]
+  private var kinds: [Name: LuaMetric] = [:]
   private var counts: [String: Int] = [:]
   private(set) var all: [ScriptSeries] = []
 
-  /// - Returns: nil if the plugin has too many, or has one of that name of another kind
-  func series(_ key: Key, _ kind: LuaMetricKind) -> Int? {
+  /// - Returns: a number above zero; nil if the plugin has too many, or has one of that name of another kind
+  func series(_ key: Key, _ kind: LuaMetric) -> UInt64? {
     let name = Name(plugin: key.plugin, name: key.name)
     guard kinds[name] ?? kind == kind else { return nil }
     if let number = numbers[key] { return number }
     guard counts[key.plugin, default: 0] < Self.mostSeriesAPlugin else { return nil }
     counts[key.plugin, default: 0] += 1
     kinds[name] = kind
-    numbers[key] = all.count
+    let number = UInt64(all.count) + 1
+    numbers[key] = number
     let value: ScriptSeries.Value =
       switch kind {
       case .counter: .counter(0)
@@ -43,11 +44,11 @@ final class ScriptMetrics {
           bounds: Self.bounds, counts: Array(repeating: 0, count: Self.bounds.count + 1), sum: 0)
       }
     all.append(ScriptSeries(plugin: key.plugin, name: key.name, labels: key.labels, value: value))
-    return all.count - 1
+    return number
   }
 
-  func record(_ number: Int, _ value: Double) {
-    guard all.indices.contains(number) else { return }
+  func record(_ series: UInt64, _ value: Double) {
+    guard series > 0, let number = Int(exactly: series - 1), all.indices.contains(number) else { return }
     switch all[number].value {
     case .counter(let sum): all[number].value = .counter(sum + value)
     case .gauge: all[number].value = .gauge(value)

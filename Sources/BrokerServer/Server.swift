@@ -67,12 +67,18 @@ package final class Server: Sendable {
     }.get()
   }
 
-  /// Makes something that stands beside the broker on its loop, to be used in `withBroker`.
+  /// Where the broker lives.
+  package var eventLoop: any EventLoop { loop }
+
+  /// Makes something that stands beside the broker on its loop. It gets what to call when it has worked by
+  /// itself, so that connections send what they have to send.
   package func beside<Thing>(
-    _ make: @escaping @Sendable (Broker) -> Thing
+    _ make: @escaping @Sendable (Broker, _ flush: @escaping () -> Void) -> Thing
   ) async throws -> NIOLoopBound<Thing> {
     let (core, loop) = (core, loop)
-    return try await loop.submit { NIOLoopBound(make(core.value.broker), eventLoop: loop) }.get()
+    return try await loop.submit {
+      NIOLoopBound(make(core.value.broker) { core.value.flush() }, eventLoop: loop)
+    }.get()
   }
 
   /// Looks at all deadlines now: tests that move a fake clock call it.

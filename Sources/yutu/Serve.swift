@@ -47,7 +47,7 @@ struct Serve: AsyncParsableCommand {
 
   func run() async throws {
     signal(SIGPIPE, SIG_IGN)
-    let signals = Signals([SIGINT, SIGTERM])
+    let signals = Signals([SIGINT, SIGTERM, SIGHUP])
     let level = Logger.Level(rawValue: logLevel) ?? .info
     var settings = Settings()
     settings.bodyMaximum = maxMessageSize
@@ -56,7 +56,8 @@ struct Serve: AsyncParsableCommand {
       logger.logLevel = level
       return Broker(settings: settings, logger: logger)
     }
-    let loaded = try await load(into: server)
+    let room = try await load(into: server)
+    let loaded = try await room?.statuses() ?? []
     do {
       let address = try await server.listen(host: host, port: port)
       announce(port: address?.port ?? port, plugins: loaded)
@@ -65,26 +66,30 @@ struct Serve: AsyncParsableCommand {
       Console.complain("yutu: cannot listen on \(host):\(port): \(reason)")
       throw ExitCode(1)
     }
-    for await _ in signals.stream { break }
+    for await signal in signals.stream {
+      guard signal == SIGHUP else { break }
+      _ = try? await room?.reload()
+    }
+    await room?.stop()
     try await server.stop()
   }
 
   /// Puts the plugins into force before the first client comes, and watches their folder from then on.
-  private func load(into server: Server) async throws -> [PluginHost.Status] {
+  private func load(into server: Server) async throws -> PluginRoom? {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: plugins, isDirectory: &isFolder), isFolder.boolValue else {
       Console.complain("yutu: --plugins \(plugins): no such folder; running without plugins")
-      return []
+      return nil
     }
     let options = PluginOptions(folder: plugins)
-    let host = try await server.beside { PluginHost($0, options) }
-    var loader = PluginLoader(options)
-    if let changes = loader.changes() { try await server.withBroker { _ in host.value.apply(changes) } }
-    loader.watch { changes in
-      Task { try await server.withBroker { _ in host.value.apply(changes) } }
-      return true
+    let loop = server.eventLoop
+    let host = try await server.beside { broker, flush in
+      PluginHost(broker, options, seat: LoopSeat(loop: loop, flush: flush))
     }
-    return try await server.withBroker { _ in host.value.statuses }
+    let room = PluginRoom(host, loop, options)
+    try await room.start()
+    Task { await room.watch() }
+    return room
   }
 
   private func announce(port: Int, plugins loaded: [PluginHost.Status]) {
