@@ -14,7 +14,7 @@ public final class VirtualHost {
   public private(set) var topology: UInt64 = 0
   private lazy var destinations = Destinations(vhost: self)
   /// Who publishes the message that is being routed, for scripts that ask.
-  public private(set) var publisher = ""
+  public private(set) var publisher = Identity.none
 
   init(name: ByteString, broker: Broker) {
     self.name = name
@@ -40,7 +40,7 @@ public final class VirtualHost {
   /// Where a message goes, valid until the next message is routed.
   /// - Throws: when the exchange refuses the message.
   // hot:
-  public func route(_ message: Message, from exchange: Exchange, publisher: String) throws(ProtocolError)
+  public func route(_ message: Message, from exchange: Exchange, publisher: Identity) throws(ProtocolError)
     -> Destinations
   {
     self.publisher = publisher

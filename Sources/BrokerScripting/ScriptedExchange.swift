@@ -18,8 +18,8 @@ package final class ScriptedExchange: ExchangeType {
   private let indexes = BindingIndexes()
   private let isPure: Bool
   private var remembered: KeyMemory
-  private var user = Octets("")
-  private var userName = ""
+  private var user = Octets(Identity.none.nameOctets)
+  private var userOf = Identity.none
   private let vhostName: Octets
   private unowned let exchange: Exchange
 
@@ -31,7 +31,7 @@ package final class ScriptedExchange: ExchangeType {
     self.exchange = exchange
     isPure = plugin.manifest.isPureInKey
     remembered = KeyMemory(limit: Self.rememberedKeys, destinationLimit: Self.rememberedDestinations)
-    vhostName = Octets(exchange.vhost.name.text)
+    vhostName = Octets(exchange.vhost.name)
     do throws(LuaError) {
       routes = try LuaRoutes(plugin.lua, definition: exchange.definitionContent, selector: indexes)
       try plugin.run { () throws(LuaError) in try routes.validate() }
@@ -91,9 +91,9 @@ package final class ScriptedExchange: ExchangeType {
   ) throws(ProtocolError) {
     var view = LuaMessage(message, key: key)
     let publisher = exchange.vhost.publisher
-    if publisher != userName {
-      userName = publisher
-      user = Octets(publisher)
+    if publisher !== userOf {
+      userOf = publisher
+      user = Octets(publisher.nameOctets)
     }
     view.user = user.lua
     view.vhost = vhostName.lua
@@ -174,11 +174,10 @@ struct KeyMemory {
 private final class Octets {
   private let buffer: UnsafeMutableRawBufferPointer
 
-  init(_ text: String) {
-    let utf8 = Array(text.utf8)
-    buffer = .allocate(byteCount: utf8.count + 1, alignment: 1)
-    buffer.copyBytes(from: utf8)
-    count = utf8.count
+  init(_ octets: ByteString) {
+    buffer = .allocate(byteCount: octets.count + 1, alignment: 1)
+    buffer.copyBytes(from: octets.bytes)
+    count = octets.count
   }
 
   private let count: Int

@@ -130,7 +130,7 @@ extension ClientChannel {
       for queue in publishing.queues { queue.enqueue(message) }
       return publishing.queues.count
     }
-    let destinations = try vhost.route(message, from: exchange, publisher: connection.user)
+    let destinations = try vhost.route(message, from: exchange, publisher: connection.identity)
     for queue in destinations.queues { queue.enqueue(message) }
     if destinations.isDropped { return 1 }
     if publishing.isRepeated, destinations.byKeyAlone {
@@ -151,10 +151,11 @@ extension ClientChannel {
     let keyed = try message.withExtraKeys()
     if index.flags.contains(.userID) {
       let claimed = UnsafeRawBufferPointer(rebasing: properties[index.userID.range])
-      guard claimed.elementsEqual(connection.user.utf8) else {
+      guard claimed.elementsEqual(connection.identity.nameOctets.bytes) else {
         throw ProtocolError(
           .preconditionFailed,
-          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.user)'")
+          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.identity.name)'"
+        )
       }
     }
     return keyed
@@ -249,7 +250,7 @@ extension ClientChannel {
     let route: Result<ContiguousArray<Queue>, ProtocolError>
     var mandatory = publishing.mandatory
     do throws(ProtocolError) {
-      let destinations = try vhost.route(message, from: exchange, publisher: connection.user)
+      let destinations = try vhost.route(message, from: exchange, publisher: connection.identity)
       route = .success(destinations.queues)
       if destinations.isDropped { mandatory = false }
     } catch {
