@@ -172,7 +172,8 @@ private final class Play {
     }
     if toAll {
       let message = Message.of("to all", exchange: "all")
-      let routed = try core.vhost.route(message, from: try core.vhost.exchange("all"), publisher: "").queues
+      let routed = try core.vhost.route(message, from: try core.vhost.exchange("all"), publisher: .none)
+        .queues
       if Set(routed.map(\.name)) != Set(queues.map(\.name)) || routed.count != queues.count {
         complaints.append("fanout led to \(routed.map(\.name))")
       }
