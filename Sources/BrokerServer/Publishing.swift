@@ -155,10 +155,10 @@ extension ClientChannel {
     let keyed = try message.withExtraKeys()
     if index.flags.contains(.userID) {
       let claimed = UnsafeRawBufferPointer(rebasing: properties[index.userID.range])
-      guard claimed.elementsEqual(connection.user.utf8) else {
+      guard claimed.elementsEqual(connection.identity.nameOctets.bytes) else {
         throw ProtocolError(
           .preconditionFailed,
-          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.user)'")
+          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.identity.name)'")
       }
     }
     return keyed
