@@ -139,10 +139,11 @@ package final class Plugin {
   }
 
   /// A script's denial is a 406 with its text; a script's failure is one that says so.
-  func refusal(of what: String, _ error: LuaError) -> ProtocolError {
+  /// - Parameter kind: what the plugin is here
+  func refusal(of what: String, _ error: LuaError, as kind: String = "exchange type") -> ProtocolError {
     guard error.kind != .refused else { return ProtocolError(.preconditionFailed, error.message) }
     report(error, what)
-    return ProtocolError(.preconditionFailed, "plugin '\(name)' failed: \(error.message)")
+    return ProtocolError(.preconditionFailed, "\(kind) '\(name)' failed: \(error.message)")
   }
 
   func log(_ level: LuaLogLevel, _ text: String) { journal.log(level, text) }

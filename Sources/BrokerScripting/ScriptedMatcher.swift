@@ -25,7 +25,7 @@ final class ScriptedMatcher: HeaderMatcher {
         try plugin.lua.matcher(arguments.content)
       }
     } catch {
-      throw plugin.refusal(of: "matcher", error)
+      throw plugin.refusal(of: "binding", error, as: "matcher")
     }
   }
 
