@@ -338,6 +338,7 @@ LuaGuard *lg_open(const LGLimits *limits, const LGHost *host) {
     guard->host = *host;
     guard->tick = LG_TICK;
     guard->plugin = guard->validate = guard->bind = guard->prepare = guard->route = LUA_NOREF;
+    guard->expression_names = LUA_NOREF;
     lua_State *L = lua_newstate(allocate, guard);
     if (!L) {
         free(guard);
@@ -362,7 +363,6 @@ LuaGuard *lg_open(const LGLimits *limits, const LGHost *host) {
 void lg_close(LuaGuard *guard) {
     if (!guard) return;
     while (guard->all) lg_routes_close(guard->all);
-    while (guard->hooks) lg_hook_close(guard->hooks);
     lua_close(guard->L);
     free(guard->ids);
     free(guard->selected);

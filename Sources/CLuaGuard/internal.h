@@ -36,6 +36,7 @@ enum {
     LG_MOST_SELECTED = 1 << 22,  // ids of all selections of one call: 32 MiB
     LG_NAME_BYTES = 255,         // a queue's name is a short string
     LG_REASON_BYTES = 1023,      // of a verdict, as far as the host gets to see it
+    LG_EXPRESSION_BYTES = 4096,  // of a client's binding, which is compiled on the core loop
     LG_KEY_BYTES = 255,          // a field table's key is a short string
 };
 
@@ -84,17 +85,18 @@ struct LuaGuard {
 
     // Registry references.
     int plugin, validate, bind, prepare, route, sources, loaded, settings, message_ref;
+    int expression_names;  // what expressions see as globals; made when the first is compiled
     // Strings, so that reading a verdict allocates nothing.
     int key_verdict, key_reason, key_name, key_milliseconds;
 
     // The message and the routing under way.
     const LGMessage *message;
     LGBytes property[PROPERTIES];
+    uint64_t message_serial;
     bool properties_read, headers_read, identity_read;
     const char *calling;  // the hook that runs, for errors; null when it has no name
     LGRoutes *routes;   // whose route is under way
     LGRoutes *all;      // list of all, for lg_close
-    LGHook *hooks;      // the same
     uint64_t serial;    // of routes
     uint64_t call;      // number of the call: a selection of an older one is stale
 
@@ -197,6 +199,7 @@ LGBytes lg_verdict_text(lua_State *L, int index, int key);
 void lg_message_begin(LuaGuard *guard, const LGMessage *message);
 void lg_message_end(LuaGuard *guard);
 LGBytes lg_message_headers(lua_State *L);
+int lg_push_headers(lua_State *L);  // of the message under way, as scripts see them; its userdata is at 1
 
 // routes.c: the userdata, and what their methods share with routing.c and test_host.c
 extern const char lg_routes_metatable, lg_binding_metatable;
@@ -208,7 +211,6 @@ int lg_push_binding(lua_State *L, LGRoutes *routes, uint64_t id);  // and what w
 // calls.c
 struct LGHook {
     LuaGuard *guard;
-    LGHook *next, *previous;
     int ref;
     char path[];
 };
