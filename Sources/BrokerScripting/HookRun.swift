@@ -4,6 +4,7 @@
 ///     running ──waits──> waiting ──answer──> running ──> ended
 ///                           └── 30 s in all, or abandoned ──> ended
 
+internal import AMQPWire
 internal import BrokerCore
 internal import LuaRuntime
 package import NIOCore

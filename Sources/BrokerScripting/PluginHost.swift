@@ -4,7 +4,7 @@
 internal import AMQPWire
 package import BrokerCore
 internal import Logging
-package import LuaRuntime
+internal import LuaRuntime
 
 package final class PluginHost {
   package struct Status: Sendable {

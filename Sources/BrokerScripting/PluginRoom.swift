@@ -3,9 +3,9 @@
 ///
 ///     look at the folder ─> compile, test ─> snapshot (core loop) ─> bind what exists ─> switch (core loop)
 
-package import BrokerCore
+internal import BrokerCore
 internal import Foundation
-package import LuaRuntime
+internal import LuaRuntime
 package import NIOCore
 
 package actor PluginRoom: PluginControl {

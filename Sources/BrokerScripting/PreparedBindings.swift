@@ -2,8 +2,8 @@
 /// the loop is what changed meanwhile. Knows no plugin's file.
 
 internal import AMQPWire
-package import BrokerCore
-package import LuaRuntime
+internal import BrokerCore
+internal import LuaRuntime
 
 /// All exchanges and bindings that plugins of some names have to do with, as they stood at one moment.
 package struct BindingSnapshot: Sendable {

@@ -173,7 +173,7 @@ extension Identity {
 
   private static func permissions(_ value: LuaValue?) throws(LuaError) -> [ByteString: Permissions]? {
     guard let value, value != .null else { return nil }
-    if value == .list([]) { return [:] }
+    if value == LuaValue.list([]) { return [:] }
     guard case .table(let vhosts) = value else {
       throw LuaError(.runtime, "allow{permissions} must be a table by vhost")
     }

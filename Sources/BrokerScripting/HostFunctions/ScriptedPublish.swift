@@ -23,9 +23,13 @@ struct ScriptedPublish {
     vhost = try take("vhost")
     queue = try take("queue")
     let exchange = try take("exchange")
-    let base =
-      try original ?? Message.make(exchange: "", routingKey: "", properties: BasicProperties(), bodySize: 0)
-    message = try MessageChange(fields).applied(to: base, exchange: exchange ?? (original == nil ? "" : nil))
+    let base: Message
+    if let original {
+      base = original
+    } else {
+      base = try Message.make(exchange: "", routingKey: "", properties: BasicProperties(), bodySize: 0)
+    }
+    message = try MessageChange(fields).applied(to: base, exchange: exchange)
   }
 
   /// - Returns: why it cannot be published
