@@ -1,5 +1,5 @@
-/// What a plugin says of itself, checked against the schema of the API (docs/lua-api.md). Knows no file and no
-/// interpreter.
+/// What a plugin says of itself, checked against the schema of the API (docs/lua-api.md). Knows no file and
+/// no interpreter.
 
 package import LuaRuntime
 
