@@ -247,6 +247,7 @@ void lg_begin(LuaGuard *guard, LGBudget budget) {
     guard->looks = 0;
     guard->tripped = 0;
     guard->failure = LG_RUNTIME;
+    guard->calling = NULL;
     guard->error.kind = LG_OK;
     guard->error.message[0] = 0;
     guard->error.traceback[0] = 0;
@@ -361,6 +362,7 @@ LuaGuard *lg_open(const LGLimits *limits, const LGHost *host) {
 void lg_close(LuaGuard *guard) {
     if (!guard) return;
     while (guard->all) lg_routes_close(guard->all);
+    while (guard->hooks) lg_hook_close(guard->hooks);
     lua_close(guard->L);
     free(guard->ids);
     free(guard->selected);
@@ -499,17 +501,7 @@ typedef struct {
 static int call_body(lua_State *L) {
     LuaGuard *guard = lg_of(L);
     Call *call = lua_touserdata(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, guard->plugin);
-    const char *at = (const char *)call->path.bytes, *end = at + call->path.count;
-    while (at <= end && lua_istable(L, -1)) {
-        const char *dot = memchr(at, '.', (size_t)(end - at));
-        if (!dot) dot = end;
-        lua_pushlstring(L, at, (size_t)(dot - at));
-        lua_rawget(L, -2);
-        lua_remove(L, -2);
-        at = dot + 1;
-    }
-    if (!lua_isfunction(L, -1) || at <= end) {
+    if (!lg_push_path(L, call->path) || !lua_isfunction(L, -1)) {
         guard->failure = LG_REFUSED;
         return luaL_error(L, "the plugin has no such function");
     }

@@ -28,7 +28,7 @@ enum {
     LG_BIG_BLOCKS = 2304,        // big blocks that are tracked (64 MiB of 32 KiB and some); beyond, the tick
                                  // stays short for good
     LG_NESTING = 100,            // tables in tables, in field tables and JSON
-    LG_MANIFEST_NESTING = 6,     // of what the host reads of a plugin's table
+    LG_MANIFEST_NESTING = 7,     // of what the host reads of a plugin's table
     LG_COROUTINE_COST = 500,     // a new coroutine starts a tick of its own: charge half of it
     LG_LOG_BYTES = 4096,
     LG_ROUTE_RESULTS = 65536,
@@ -93,9 +93,11 @@ struct LuaGuard {
     // The message and the routing under way.
     const LGMessage *message;
     LGBytes property[PROPERTIES];
-    bool properties_read, headers_read;
+    bool properties_read, headers_read, identity_read;
+    const char *calling;  // the hook that runs, for errors; null when it has no name
     LGRoutes *routes;   // whose route is under way
     LGRoutes *all;      // list of all, for lg_close
+    LGHook *hooks;      // the same
     uint64_t serial;    // of routes
     uint64_t call;      // number of the call: a selection of an older one is stale
 
@@ -136,6 +138,7 @@ typedef struct { uint32_t tag; } MessageBox;
 typedef struct { uint32_t tag; LGRoutes *routes; } RoutesBox;
 typedef struct { uint32_t tag; uint32_t index; uint64_t id, serial; } BindingBox;
 typedef struct { uint32_t tag; uint64_t call; size_t start, count; LGRoutes *routes; } SelectionBox;
+enum { MESSAGE_HEADERS = 1, MESSAGE_IDENTITY = 2 };
 enum { ROUTES_HANDLES = 1, ROUTES_INDEX = 2, ROUTES_DEFINITION = 3 };
 enum { BINDING_FIELDS = 1, BINDING_KEPT = 2 };
 
@@ -184,6 +187,7 @@ void lg_push_table(lua_State *L, LGBytes content);
 void lg_push_array(lua_State *L, LGBytes content);
 void lg_encode(lua_State *L, int index, Buffer *out, bool functions);        // one value, with its type octet
 void lg_encode_table(lua_State *L, int index, Buffer *out, bool functions);  // content without length
+void lg_encode_verdict(lua_State *L, int index, Buffer *out);  // the same without the field `verdict`
 
 // host.c
 uint64_t lg_xxh64(const uint8_t *bytes, size_t count, uint64_t seed);
@@ -206,6 +210,16 @@ LGRoutes *lg_check_routes(lua_State *L);      // the bindings at 1
 LGBytes lg_check_text(lua_State *L, int index);
 int lg_push_binding(lua_State *L, LGRoutes *routes, uint64_t id);  // and what was kept with it
 
+// calls.c
+struct LGHook {
+    LuaGuard *guard;
+    LGHook *next, *previous;
+    int ref;
+    char path[];
+};
+bool lg_push_path(lua_State *L, LGBytes path);  // what stands there in the plugin's table; false and nil: nothing
+int lg_fail(LuaGuard *guard, const char *format, ...);  // sets the error of a call that has ended well
+
 // select.c
 bool lg_topic_matches(LGBytes pattern, LGBytes key);
 bool lg_headers_match(LGBytes arguments, LGBytes headers);
@@ -223,6 +237,7 @@ LGRoutes *lg_new_routes(LuaGuard *guard, void *context);
 int lg_open_routes_body(lua_State *L);  // takes an Opening
 int lg_bind_body(lua_State *L);         // takes a NewBinding; raises LG_REFUSED when `bind` says deny
 void lg_prepare(lua_State *L, LGRoutes *routes);
+void lg_raise_denial(lua_State *L);  // LG_REFUSED with the script's text when the value on top is a denial
 int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRouteResult *result,
                const char **problem);
 

@@ -10,6 +10,7 @@
 
 typedef struct LuaGuard LuaGuard;
 typedef struct LGRoutes LGRoutes;
+typedef struct LGHook LGHook;
 
 /// Borrowed bytes. What a call returns this way is valid until the next call into the same interpreter.
 typedef struct {
@@ -65,8 +66,9 @@ typedef struct {
 
 /// A message as it stands in the core's memory; read lazily, valid during one call.
 /// properties: the 2-byte flags and the property list of a content header, as on the wire.
+/// identity: field table content; empty: there is none.
 typedef struct {
-    LGBytes exchange, routing_key, properties, body, vhost, user, queue;
+    LGBytes exchange, routing_key, properties, body, vhost, user, queue, identity;
     int64_t delayed_milliseconds;  // negative: not delayed
     bool redelivered;
 } LGMessage;
@@ -76,6 +78,7 @@ typedef struct {
     uint64_t id;
     LGBytes key, destination, arguments;
     bool to_exchange;
+    bool is_new;  // a client binds just now
 } LGBinding;
 
 typedef enum {
@@ -142,6 +145,34 @@ LGStatus lg_routes_route(LGRoutes *_Nonnull routes, const LGMessage *_Nonnull me
                          LGBudget prepare_budget, LGRouteResult *_Nonnull result);
 /// Inside LGHost.select only.
 void lg_select_add(LuaGuard *_Nonnull guard, uint64_t id);
+
+// Hooks: functions of the plugin's table, found once.
+typedef enum {
+    LG_PASSED = 0,  // nothing, or null
+    LG_ALLOW = 1,   // content: the verdict's other fields as field table content
+    LG_DENY = 2,    // content: the reason
+    LG_DROP = 3,    // the same
+    LG_CHANGE = 4,  // content: as of LG_ALLOW
+    LG_DELAY = 5,
+    LG_THROTTLE = 6,
+} LGHookVerdict;
+
+typedef struct {
+    int32_t verdict;  // LGHookVerdict
+    LGBytes content;
+    int64_t milliseconds;
+} LGHookResult;
+
+/// The function at a dotted path of the plugin's table ("timers.1.run"); null when there is none, and when
+/// memory is gone.
+LGHook *_Nullable lg_hook_open(LuaGuard *_Nonnull guard, LGBytes path);
+void lg_hook_close(LGHook *_Nullable hook);
+/// Calls it with a message and, if there is one, with a table (field table content).
+LGStatus lg_hook_run(LGHook *_Nonnull hook, const LGMessage *_Nonnull message,
+                     const LGBytes *_Nullable second, LGBudget budget, LGHookResult *_Nonnull result);
+/// Calls it with values (field array content).
+LGStatus lg_hook_call(LGHook *_Nonnull hook, LGBytes arguments, LGBudget budget,
+                      LGHookResult *_Nonnull result);
 
 // Field tables, for tests: bytes -> Lua -> bytes.
 LGStatus lg_round_trip(LuaGuard *_Nonnull guard, LGBytes table, LGBytes *_Nonnull result);
