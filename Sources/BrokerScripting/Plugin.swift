@@ -71,7 +71,9 @@ package final class Plugin {
     let manifest = try Manifest(try lua.evaluate(file.source, path: file.path))
     try lua.setSettings(try manifest.settings(with: settings, of: file.name))
     try lua.allowTests()
-    try lua.addModule("yutu.test", path: "yutu/test.lua", source: testModule)
+    for (name, source) in testModules {
+      try lua.addModule(name, path: "\(name.replacing(".", with: "/")).lua", source: source)
+    }
     _ = try lua.execute(tests.source, path: tests.path)
     let failed = try lua.execute("return require('yutu.test').failures()", path: "yutu")
     if case .list(let texts) = failed, case .text(let text)? = texts.first {

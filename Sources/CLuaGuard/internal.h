@@ -86,6 +86,9 @@ struct LuaGuard {
     // Registry references.
     int plugin, validate, bind, prepare, route, sources, loaded, settings, message_ref;
     int expression_names;  // what expressions see as globals; made when the first is compiled
+    // Tests stop the clocks and move them by hand.
+    bool clocks_stopped;
+    int64_t stopped_wall, stopped_monotonic;
     // Strings, so that reading a verdict allocates nothing.
     int key_verdict, key_reason, key_name, key_milliseconds;
 
@@ -209,6 +212,8 @@ void lg_encode_verdict(lua_State *L, int index, Buffer *out);  // the same witho
 
 // host.c
 uint64_t lg_xxh64(const uint8_t *bytes, size_t count, uint64_t seed);
+int64_t lg_wall_nanoseconds(const LuaGuard *guard);  // what scripts see, be it a test's clock
+int64_t lg_monotonic_nanoseconds(const LuaGuard *guard);
 // "deny", … when the value at index is a verdict, else null; and its fields. They never raise and never
 // allocate.
 const char *lg_verdict(lua_State *L, int index);
