@@ -273,7 +273,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
       filters = { publish = { run = function(m) if m.body == "x" then return drop("no x") end end } }
       """)
     try shop.load()
-    shop.vhost.remove(try shop.queue("q"))
+    try shop.vhost.remove(try shop.queue("q"))
     try shop.send("x", key: "q")
     shop.pass(seconds: 0)
     #expect(try shop.texts(in: "events") == ["made q", "dropped: no x"])

@@ -67,7 +67,10 @@ private func rows(from heading: String, to end: String) throws -> [(Substring, S
       end
       return names
       """, path: "globals.lua")
-    guard case .list(let names) = found else { return Issue.record("no names") }
+    guard case .list(let names) = found else {
+      Issue.record("no names")
+      return
+    }
     let texts = names.compactMap { (value: LuaValue) -> String? in
       if case .text(let name) = value { name } else { nil }
     }
