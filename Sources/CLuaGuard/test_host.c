@@ -202,7 +202,9 @@ static int test_route(lua_State *L) {
 
 void lg_open_test_host(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"exchange", test_exchange}, {"bind", test_bind}, {"route", test_route}, {NULL, NULL}};
+        {"exchange", test_exchange}, {"bind", test_bind}, {"route", test_route},
+        {"waits", lg_answer_waits}, {NULL, NULL},
+    };
     lua_rawgeti(L, LUA_REGISTRYINDEX, lg_of(L)->loaded);
     lua_newtable(L);
     luaL_setfuncs(L, functions, 0);
