@@ -209,6 +209,16 @@ static void copy_text(char *to, size_t capacity, const char *from, size_t count)
     to[count] = 0;
 }
 
+void lg_copy_traceback(lua_State *L, lua_State *thread) {
+    LuaGuard *guard = lg_of(L);
+    if (guard->error.traceback[0] != 0) return;
+    luaL_traceback(L, thread, NULL, L == thread ? 1 : 0);
+    size_t count;
+    const char *text = lua_tolstring(L, -1, &count);
+    copy_text(guard->error.traceback, sizeof guard->error.traceback, text, count);
+    lua_pop(L, 1);
+}
+
 // The message handler of each outermost call: text and traceback, bounded.
 int lg_on_error(lua_State *L) {
     LuaGuard *guard = lg_of(L);
@@ -224,13 +234,7 @@ int lg_on_error(lua_State *L) {
         lua_replace(L, 1);
         lua_settop(L, 1);
     }
-    if (guard->error.traceback[0] == 0) {
-        luaL_traceback(L, L, NULL, 1);
-        size_t count;
-        const char *text = lua_tolstring(L, -1, &count);
-        copy_text(guard->error.traceback, sizeof guard->error.traceback, text, count);
-        lua_pop(L, 1);
-    }
+    lg_copy_traceback(L, L);
     return 1;
 }
 
@@ -326,6 +330,7 @@ static int open_body(lua_State *L) {
     lg_open_regex(L);
     lg_open_views(L);
     lg_open_routes(L);
+    lg_open_tasks(L);
     lua_newtable(L);
     guard->sources = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);

@@ -37,6 +37,11 @@ enum {
     LG_NAME_BYTES = 255,         // a queue's name is a short string
     LG_REASON_BYTES = 1023,      // of a verdict, as far as the host gets to see it
     LG_EXPRESSION_BYTES = 4096,  // of a client's binding, which is compiled on the core loop
+    LG_TASK_WAITS = 100,         // of one hook
+    LG_WAITING_TASKS = 1000,     // of one interpreter; a coroutine takes about a kilobyte
+    LG_URL_BYTES = 8192,         // also of a header's text
+    LG_HTTP_HEADERS = 100,
+    LG_HTTP_BODY = 1 << 20,
     LG_KEY_BYTES = 255,          // a field table's key is a short string
 };
 
@@ -112,6 +117,12 @@ struct LuaGuard {
     LGRoutes *routes;   // whose route is under way
     LGRoutes *all;      // list of all, for lg_close
     uint64_t serial;    // of routes
+    LGTask *task;       // the hook that runs and may wait
+    lua_State *task_thread;
+    bool wanted;        // it waits for what stands in `out`
+    bool resume_fails;  // the wait raises what it was resumed with
+    int waiting;        // tasks
+    int test_waits;     // the function that answers waits in a plugin's tests
     uint64_t call;      // number of the call: a selection of an older one is stale
 
     // Results; kept between calls, grown by malloc.
@@ -172,6 +183,7 @@ int lg_script_error(lua_State *L, const char *text);
 bool lg_buffer_reserve(Buffer *buffer, size_t more);
 bool lg_grow(void *array, size_t *capacity, size_t count, size_t element);
 int lg_on_error(lua_State *L);
+void lg_copy_traceback(lua_State *L, lua_State *thread);  // into the error, if none is there yet
 int lg_refuse_nested(LuaGuard *guard);
 int lg_run(LuaGuard *guard, lua_CFunction body, void *argument, LGBudget budget);
 void lg_begin(LuaGuard *guard, LGBudget budget);
@@ -195,6 +207,7 @@ void lg_open_metrics(lua_State *L);
 void lg_open_publish(lua_State *L);
 void lg_open_regex(lua_State *L);
 void lg_close_regexes(struct LGRegexes *regexes);
+void lg_open_tasks(lua_State *L);
 void lg_charged(lua_State *L, const char *name);  // wraps the field of the table at the top
 
 // pattern.c
@@ -242,8 +255,11 @@ struct LGHook {
     int ref;
     char path[];
 };
-bool lg_push_path(lua_State *L, LGBytes path);  // what stands there in the plugin's table; false and nil: nothing
+bool lg_push_path(lua_State *L, LGBytes path);  // what stands there in the plugin's table; false: nil
 int lg_fail(LuaGuard *guard, const char *format, ...);  // sets the error of a call that has ended well
+
+// tasks.c
+int lg_answer_waits(lua_State *L);
 
 // select.c
 bool lg_topic_matches(LGBytes pattern, LGBytes key);

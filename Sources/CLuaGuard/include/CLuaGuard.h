@@ -13,6 +13,7 @@ typedef struct LGRoutes LGRoutes;
 typedef struct LGHook LGHook;
 typedef struct LGMatcher LGMatcher;
 typedef struct LGShared LGShared;
+typedef struct LGTask LGTask;
 
 /// Borrowed bytes. What a call returns this way is valid until the next call into the same interpreter.
 typedef struct {
@@ -202,7 +203,7 @@ LGStatus lg_hook_call(LGHook *_Nonnull hook, LGBytes arguments, LGBudget budget,
                       LGHookResult *_Nonnull result);
 
 // Matchers of headers, one a binding.
-/// Calls `matcher.bind`, if there is one, with the arguments (field table content), and keeps what it returns.
+/// Calls `matcher.bind`, if there is one, with the arguments (field table content), and keeps its result.
 /// Null: the status is in lg_error, LG_REFUSED with the script's text when it says deny.
 LGMatcher *_Nullable lg_matcher_open(LuaGuard *_Nonnull guard, LGBytes arguments, LGBudget budget);
 /// Compiles one expression over `headers`. What it sees is an environment of its own, whatever the script
@@ -211,6 +212,28 @@ LGMatcher *_Nullable lg_expression_open(LuaGuard *_Nonnull guard, LGBytes text, 
 void lg_matcher_close(LGMatcher *_Nullable matcher);
 LGStatus lg_matcher_matches(LGMatcher *_Nonnull matcher, const LGMessage *_Nonnull message, LGBudget budget,
                             bool *_Nonnull matches);
+
+// Hooks that may wait.
+typedef struct {
+    LGTask *_Nullable task;  // while it waits
+    bool waits;
+    bool is_verdict;
+    /// One field value (type octet and value): what it returned, of a verdict the table; or, while it waits,
+    /// a list of what it waits for ("http.request", "sleep", …) and with which argument.
+    LGBytes value;
+} LGProgress;
+
+/// Starts the function at a dotted path of the plugin's table in a coroutine of its own. arguments: field
+/// array content. A missing function is LG_REFUSED. A task is closed before its interpreter is, by whoever
+/// started it.
+LGStatus lg_task_start(LuaGuard *_Nonnull guard, LGBytes path, LGBytes arguments, LGBudget budget,
+                       LGProgress *_Nonnull progress);
+/// values: what the wait gives back, as field array content; if it fails: one text, the error that it raises.
+LGStatus lg_task_resume(LGTask *_Nonnull task, LGBytes values, bool fails, LGBudget budget,
+                        LGProgress *_Nonnull progress);
+/// The task is over, or will be when the call under way ends.
+void lg_task_cancel(LGTask *_Nonnull task);
+void lg_task_close(LGTask *_Nullable task);
 
 // Field tables, for tests: bytes -> Lua -> bytes.
 LGStatus lg_round_trip(LuaGuard *_Nonnull guard, LGBytes table, LGBytes *_Nonnull result);
