@@ -213,13 +213,18 @@ int64_t lg_monotonic_nanoseconds(const LuaGuard *guard) {
                                        : read_clock(CLOCK_MONOTONIC);
 }
 
+// Whole seconds by themselves: a double does not hold the nanoseconds since 1970.
+static lua_Number seconds(int64_t nanoseconds) {
+    return (lua_Number)(nanoseconds / 1000000000) + (lua_Number)(nanoseconds % 1000000000) / 1e9;
+}
+
 static int time_now(lua_State *L) {
-    lua_pushnumber(L, (lua_Number)lg_wall_nanoseconds(lg_of(L)) / 1e9);
+    lua_pushnumber(L, seconds(lg_wall_nanoseconds(lg_of(L))));
     return 1;
 }
 
 static int time_monotonic(lua_State *L) {
-    lua_pushnumber(L, (lua_Number)lg_monotonic_nanoseconds(lg_of(L)) / 1e9);
+    lua_pushnumber(L, seconds(lg_monotonic_nanoseconds(lg_of(L))));
     return 1;
 }
 

@@ -32,18 +32,21 @@ static int test_exchange(lua_State *L) {
     return 1;
 }
 
-// (bindings, destination, key, arguments, to_exchange) -> true | nil, text
+// (bindings, destination, key, arguments, to_exchange, is_old) -> true | nil, text
 static int test_bind(lua_State *L) {
     LuaGuard *guard = lg_of(L);
     LGRoutes *routes = lg_check_routes(L);
     LGBytes destination = lg_check_text(L, 2), key = lg_check_text(L, 3);
     luaL_checktype(L, 4, LUA_TTABLE);
-    lua_settop(L, 5);
+    lua_settop(L, 6);
     guard->out.count = 0;
     lg_encode_table(L, 4, &guard->out, false);
     lua_pushlstring(L, (const char *)guard->out.bytes, guard->out.count);  // the script may use the buffer
-    LGBytes arguments = lg_check_text(L, 6);
-    LGBinding binding = {++guard->serial, key, destination, arguments, lua_toboolean(L, 5)};
+    LGBytes arguments = lg_check_text(L, 7);
+    LGBinding binding = {
+        .id = ++guard->serial, .key = key, .destination = destination, .arguments = arguments,
+        .to_exchange = lua_toboolean(L, 5), .is_new = !lua_toboolean(L, 6),
+    };
     NewBinding argument = {routes, &binding};
     lua_pushcfunction(L, lg_bind_body);
     lua_pushlightuserdata(L, &argument);
@@ -212,7 +215,8 @@ static int test_plugin(lua_State *L) {
 static int64_t nanoseconds_at(lua_State *L, int index) {
     lua_Number seconds = luaL_checknumber(L, index);
     luaL_argcheck(L, seconds >= -4e9 && seconds <= 4e9, index, "seconds out of range");
-    return (int64_t)llround(seconds * 1e9);
+    lua_Number whole = floor(seconds);  // a double holds no nanoseconds since 1970
+    return (int64_t)whole * 1000000000 + llround((seconds - whole) * 1e9);
 }
 
 static LuaGuard *stop_clocks(lua_State *L) {

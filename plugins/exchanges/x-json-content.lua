@@ -10,11 +10,7 @@ local plugin = {
   },
 }
 
-local function path_of(text)
-  local path = {}
-  for part in text:gmatch("[^.]+") do path[#path + 1] = part end
-  return path
-end
+local paths = require("paths")
 
 --- A set of the values that will do, or nil when any will.
 local function wanted_of(value)
@@ -31,27 +27,17 @@ local function bind(binding)
   for name, value in pairs(binding.arguments) do
     if name:sub(1, 2) ~= "x-" then
       if type(value) == "table" and #value == 0 then return deny("'" .. name .. "' must be a value or a list") end
-      kept[#kept + 1] = { name = name, path = path_of(name), wanted = wanted_of(value) }
+      kept[#kept + 1] = { name = name, path = paths.split(name), wanted = wanted_of(value) }
     end
   end
   return kept
 end
 
---- What stands at the path; elements of an array count from 0.
-local function look_up(value, path)
-  for i = 1, #path do
-    if type(value) ~= "table" then return nil end
-    local part = path[i]
-    local element = value[part]
-    if element == nil and part:find("^%d+$") then element = value[tonumber(part) + 1] end
-    value = element
-  end
-  return value
-end
-
 local function route(message, bindings)
   if #bindings == 0 then return end
-  if message.size > settings.max_bytes then return deny("a JSON body of more than " .. settings.max_bytes .. " bytes") end
+  if message.size > settings.max_bytes then
+    return deny("a JSON body of more than " .. settings.max_bytes .. " bytes")
+  end
   local fine, body = pcall(json.decode, message.body)
   if not fine then return end
   local values, known, found = {}, {}, {}
@@ -60,7 +46,7 @@ local function route(message, bindings)
     for i = 1, #kept do
       local check = kept[i]
       local name = check.name
-      if not known[name] then known[name], values[name] = true, look_up(body, check.path) end
+      if not known[name] then known[name], values[name] = true, paths.get(body, check.path) end
       local value = values[name]
       if (value ~= nil and (check.wanted == nil or check.wanted[value] == true)) == any then
         holds = any

@@ -108,13 +108,17 @@ private let testModule = #"""
     return made
   end
 
-  --- True, or nil and the text of the denial.
+  --- True, or nil and the text of the denial. binding: arguments, a key, or {key = …, arguments = …,
+  --- destination_kind = "exchange", is_new = false}: as at a recovery.
   function exchange:bind(queue, binding)
     if type(binding) == "string" then binding = { key = binding } end
     local spelled = binding.key or type(binding.arguments) == "table"
-    local key, arguments = "", binding
-    if spelled then key, arguments = binding.key or "", binding.arguments or {} end
-    return world.call(host.bind, self.bindings, queue, key, arguments, false)
+    local key, arguments, to_exchange, is_old = "", binding, false, false
+    if spelled then
+      key, arguments = binding.key or "", binding.arguments or {}
+      to_exchange, is_old = binding.destination_kind == "exchange", binding.is_new == false
+    end
+    return world.call(host.bind, self.bindings, queue, key, arguments, to_exchange, is_old)
   end
 
   --- Sorted names of the queues, or the verdict.
@@ -196,7 +200,7 @@ private let testModule = #"""
 
   local function login_of(given, mechanism)
     local login = with_defaults(given, { mechanism = mechanism or "PLAIN", client = {} })
-    if not mechanism then
+    if login.mechanism == "PLAIN" or login.mechanism == "AMQPLAIN" then
       login.user, login.password = login.user or "guest", login.password or "guest"
       login.response = login.response or "\0" .. login.user .. "\0" .. login.password
     end
