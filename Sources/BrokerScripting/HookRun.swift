@@ -29,7 +29,7 @@ final class HookRun {
   private let meter: HookMeter
   private let broker: Broker
   private let seat: LoopSeat?
-  private let done: (Result<LuaValue, LuaError>) -> Void
+  private let done: (Result<LuaAnswer, LuaError>) -> Void
   /// A challenge for the client of a SASL mechanism.
   private let challenged: ((ByteString) -> Void)?
   private var task: LuaTask?
@@ -39,7 +39,7 @@ final class HookRun {
   @discardableResult
   init(
     _ plugin: Plugin, _ path: String, _ arguments: [LuaValue], _ meter: HookMeter, _ place: HookPlace,
-    challenged: ((ByteString) -> Void)? = nil, done: @escaping (Result<LuaValue, LuaError>) -> Void
+    challenged: ((ByteString) -> Void)? = nil, done: @escaping (Result<LuaAnswer, LuaError>) -> Void
   ) {
     self.plugin = plugin
     self.meter = meter
@@ -67,7 +67,7 @@ final class HookRun {
   func resume(_ values: [LuaValue]) {
     guard !hasEnded, let task else { return }
     self.task = nil
-    advance { () throws(LuaError) in try task.resume(with: .list(values)) }
+    advance { () throws(LuaError) in try task.resume(with: .list(values), budget: plugin.hookBudget) }
     seat?.flush()
   }
 
@@ -84,7 +84,7 @@ final class HookRun {
     }
   }
 
-  private func end(_ result: Result<LuaValue, LuaError>) {
+  private func end(_ result: Result<LuaAnswer, LuaError>) {
     guard !hasEnded else { return }
     hasEnded = true
     task?.cancel()
@@ -105,16 +105,21 @@ final class HookRun {
     case "http.request": elsewhere { await HTTPRequests.perform(parts[1]) }
     case "dns.resolve": elsewhere { await DNS.resolve(parts[1].text ?? "") }
     case "challenge":
-      guard let challenged else {
-        return end(.failure(LuaError(.runtime, "challenge is for SASL mechanisms only")))
-      }
+      guard let challenged else { return fail("challenge is for SASL mechanisms only") }
       challenged(parts[1].octets ?? "")
     default: end(.failure(LuaError(.runtime, "the hook waits for '\(name)', which is not known")))
     }
   }
 
+  /// The call that waits raises an error.
+  private func fail(_ text: String) {
+    guard let task else { return }
+    self.task = nil
+    advance { () throws(LuaError) in try task.resume(failing: text, budget: plugin.hookBudget) }
+  }
+
   private func elsewhere(_ work: @escaping @Sendable () async -> [LuaValue]) {
-    guard let seat else { return end(.failure(LuaError(.runtime, "nothing can be waited for here"))) }
+    guard let seat else { return fail("nothing can be waited for here") }
     let loop = seat.loop
     let run = NIOLoopBound(self, eventLoop: loop)
     Task {

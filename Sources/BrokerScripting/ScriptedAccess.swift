@@ -113,13 +113,13 @@ final class ScriptedAuthorizer: Authorizer {
 }
 
 extension Plugin {
-  fileprivate func accessAnswer(_ result: Result<LuaValue, LuaError>, _ cause: String) -> AccessAnswer {
+  fileprivate func accessAnswer(_ result: Result<LuaAnswer, LuaError>, _ cause: String) -> AccessAnswer {
     do throws(LuaError) {
       let answer = try result.get()
-      switch answer["verdict"]?.text {
-      case nil where answer == .null: return .unknown
+      switch answer.verdict {
+      case nil where answer.fields == .null: return .unknown
       case "allow"?: return .allowed
-      case "deny"?: return .denied(answer["reason"]?.text ?? "")
+      case "deny"?: return .denied(answer.fields["reason"]?.text ?? "")
       default: throw LuaError(.runtime, "authorize returned what is neither nothing, allow nor deny")
       }
     } catch {
@@ -129,14 +129,14 @@ extension Plugin {
   }
 
   fileprivate func loginAnswer(
-    _ result: Result<LuaValue, LuaError>, _ login: LoginRequest, _ hook: String
+    _ result: Result<LuaAnswer, LuaError>, _ login: LoginRequest, _ hook: String
   ) -> LoginAnswer {
     do throws(LuaError) {
       let answer = try result.get()
-      switch answer["verdict"]?.text {
-      case nil where answer == .null: return .unknown
-      case "allow"?: return .allowed(try Identity(answer, login))
-      case "deny"?: return .denied(answer["reason"]?.text ?? "")
+      switch answer.verdict {
+      case nil where answer.fields == .null: return .unknown
+      case "allow"?: return .allowed(try Identity(answer.fields, login))
+      case "deny"?: return .denied(answer.fields["reason"]?.text ?? "")
       default: throw LuaError(.runtime, "\(hook) returned what is neither nothing, allow nor deny")
       }
     } catch {
