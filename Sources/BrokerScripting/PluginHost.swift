@@ -240,8 +240,8 @@ package final class PluginHost {
 
   /// Scripts are asked, but leave no trace: what they share stays, and nothing is published.
   func dryly<Result>(_ body: () -> Result) -> Result {
-    for plugin in plugins.values { plugin.lua.isDry = true }
-    defer { for plugin in plugins.values { plugin.lua.isDry = false } }
+    for plugin in plugins.values { plugin.lua.dry = true }
+    defer { for plugin in plugins.values { plugin.lua.dry = false } }
     return body()
   }
 

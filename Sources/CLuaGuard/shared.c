@@ -25,13 +25,6 @@ typedef struct {
     uint8_t name[];
 } Handle;
 
-static int64_t monotonic(const LuaGuard *guard) {
-    if (guard->host.monotonic_nanoseconds) return guard->host.monotonic_nanoseconds(guard->host.context);
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 // ---- Arguments
 
 static SharedDictionary *look_up(lua_State *L, Handle *handle) {
@@ -106,7 +99,7 @@ static int64_t check_lifetime(lua_State *L, int index, int64_t now) {
 // The time, if anything depends on it.
 static int64_t time_for(lua_State *L, const SharedDictionary *d, int lifetime) {
     bool needed = lg_dictionary_timed(d) > 0 || (lifetime && !lua_isnoneornil(L, lifetime));
-    return needed ? monotonic(lg_of(L)) : 0;
+    return needed ? lg_monotonic_nanoseconds(lg_of(L)) : 0;
 }
 
 static void store(lua_State *L, SharedDictionary *d, LGBytes key, uint64_t hash, SharedValue value,
@@ -222,7 +215,7 @@ static int shared_take(lua_State *L) {
     double rate = check_above_zero(L, 3, "rate", 1e12), burst = check_above_zero(L, 4, "burst", 1e12);
     double count = lua_isnoneornil(L, 5) ? 1 : check_above_zero(L, 5, "count", burst);
     luaL_argcheck(L, count <= burst, 4, "burst is below count: there would never be enough");
-    int64_t now = monotonic(lg_of(L));
+    int64_t now = lg_monotonic_nanoseconds(lg_of(L));
     uint64_t hash = lg_dictionary_hash(d, key);
     SharedEntry *entry = lg_dictionary_find(d, key, hash, now);
     double tokens = burst;
@@ -254,7 +247,7 @@ static int shared_count(lua_State *L) {
     uint32_t count = lg_dictionary_count(d);
     if (lg_dictionary_timed(d) > 0) {
         lg_spend(L, (uint64_t)count * 4);
-        int64_t now = monotonic(lg_of(L));
+        int64_t now = lg_monotonic_nanoseconds(lg_of(L));
         for (SharedEntry *entry = lg_dictionary_oldest(d); entry; entry = entry->newer) {
             count -= entry->expires <= now;
         }
@@ -336,3 +329,4 @@ void lg_open_shared(lua_State *L) {
 }
 
 void lg_share(LuaGuard *guard, LGShared *store) { guard->shared = store; }
+void lg_set_dry(LuaGuard *guard, bool dry) { guard->dry = dry; }

@@ -1,6 +1,6 @@
 /// What a script may ask of its surroundings, and how its questions get there. Knows no broker.
 
-package import CLuaGuard
+internal import CLuaGuard
 
 package protocol LuaHost: AnyObject {
   func log(_ level: LuaLogLevel, _ text: String)

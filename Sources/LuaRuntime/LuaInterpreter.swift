@@ -13,6 +13,9 @@ package final class LuaInterpreter {
 
   /// What its `shared` holds; set when the interpreter comes to the thread that has the others.
   package var shared: LuaShared { didSet { lg_share(interpreter, shared.store) } }
+  /// A trial: what the script writes to `shared`, publishes and counts is checked and answered, and does not
+  /// happen.
+  package var dry = false { didSet { lg_set_dry(interpreter, dry) } }
 
   /// Nil when the memory limit does not even hold the libraries. Without `shared` it has one of its own.
   package init?(

@@ -136,7 +136,7 @@ private func message(_ source: String, host: (any LuaHost)? = nil) throws -> Str
         == "a.lua:1: bad argument #1 to 'match' (missing ) at byte 3 of the regular expression)")
     let lua = try interpreter()
     let dear = "regex.match('(a|b)*a(a|b){300}x', ('ab'):rep(500000))"
-    #expect(failure { _ = try lua.execute(dear, path: "a.lua", budget: .hook) }?.isLimit == true)
+    #expect(failure { _ = try lua.execute(dear, path: "a.lua", budget: .route) }?.isLimit == true)
   }
 }
 
@@ -289,5 +289,52 @@ private func message(_ source: String, host: (any LuaHost)? = nil) throws -> Str
     let text = try message(call, host: ledger)
     #expect(text?.contains(expected) == true, "\(text ?? "no error")")
     #expect(ledger.published.isEmpty)
+  }
+}
+
+@Suite struct `A trial` {
+  @Test func `answers as if it were none, and changes nothing`() throws {
+    let ledger = Ledger()
+    let lua = try interpreter(host: ledger)
+    _ = try lua.execute("d = shared('d') d:set('n', 5) d:take('b', 1, 2)", path: "a.lua")
+    lua.dry = true
+    let answers = try lua.execute(
+      """
+      d:set('new', 1) d:set('n', 9)
+      return { d:incr('n'), d:incr('n'), d:incr('other', 2), d:add('new', 1), d:add('n', 1), d:delete('n'),
+        d:take('b', 1e-9, 2), d:take('b', 1e-9, 2), publish{ exchange = 'x' }, metrics.counter('c') }
+      """, path: "a.lua")
+    #expect(
+      answers
+        == .list(
+          [.integer(6), .integer(6), .integer(2), .boolean(true), .boolean(false), .boolean(true)]
+            + Array(repeating: .boolean(true), count: 4)))
+    #expect(failure { _ = try lua.execute("publish{}", path: "a.lua") } != nil)
+    lua.dry = false
+    #expect(
+      try lua.execute("return { d:get('n'), d:count() }", path: "a.lua") == .list([.integer(5), .integer(2)]))
+    #expect(ledger.published.isEmpty && ledger.series.isEmpty)
+  }
+}
+
+@Suite struct `Without memory` {
+  @Test func `a library function raises, and does no harm`() throws {
+    let source = """
+      local d = shared("d" .. tostring(uuid()), 10)
+      for i = 1, 20 do d:set("k" .. i, ("x"):rep(i)) d:incr("n" .. i) end
+      local all = table.concat(d:keys(), d:get("k20"))
+      publish{ queue = all:sub(1, 200), headers = { a = { b = all } }, body = base64.decode(base64.encode(all)) }
+      metrics.counter("c", 1, { a = hash.sha256(all):sub(1, 9) })
+      return regex.match("^[a-z]+" .. #all, all) or password.check(password.hash(all), "x")
+      """
+    for nth in 1...250 {
+      let ledger = Ledger()
+      let lua = try interpreter(host: ledger)
+      lua.failAllocations(from: nth)
+      _ = try? lua.execute(source, path: "a.lua")
+      lua.failAllocations(from: nil)
+      #expect(try lua.execute(source, path: "a.lua") == .boolean(false))
+      #expect(ledger.published.count <= 2)
+    }
   }
 }

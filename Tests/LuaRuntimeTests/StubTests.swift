@@ -52,8 +52,6 @@ private func rows(from heading: String, to end: String) throws -> [(Substring, S
     ("_G _VERSION assert coroutine error getmetatable ipairs load math next os pairs pcall print rawequal rawget "
       + "rawlen rawset require select setmetatable string table tonumber tostring type utf8 xpcall")
       .split(separator: " ").map(String.init))
-  /// Come with the hooks that may wait.
-  static let ofWaiting: Set = ["http", "http.request", "sleep", "dns", "dns.resolve", "challenge"]
 
   @Test func `name what a script finds, and nothing else`() throws {
     let found = try interpreter().execute(
@@ -78,7 +76,7 @@ private func rows(from heading: String, to end: String) throws -> [(Substring, S
       .filter { !Self.ofLua.contains(String($0.prefix { $0 != "." })) }
     let stubs = try Stubs().globals
     #expect(present.subtracting(stubs) == [])
-    #expect(stubs.subtracting(present).subtracting(Self.ofWaiting) == [])
+    #expect(stubs.subtracting(present) == [])
   }
 
   @Test func `name the methods of a shared dictionary`() throws {

@@ -140,6 +140,8 @@ void lg_shared_close(LGShared *_Nullable store);
 size_t lg_shared_memory(const LGShared *_Nonnull store);
 /// From now on this interpreter sees this store; handles that its script has find their dictionaries there.
 void lg_share(LuaGuard *_Nonnull guard, LGShared *_Nullable store);
+/// A trial: what scripts write to `shared`, publish and count is checked and answered, and does not happen.
+void lg_set_dry(LuaGuard *_Nonnull guard, bool dry);
 
 // The script.
 LGStatus lg_add_module(LuaGuard *_Nonnull guard, LGBytes name, LGBytes path, LGBytes text);
