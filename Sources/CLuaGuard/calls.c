@@ -64,19 +64,12 @@ LGHook *lg_hook_open(LuaGuard *guard, LGBytes path) {
         free(hook);
         return NULL;
     }
-    hook->next = guard->hooks;
-    if (hook->next) hook->next->previous = hook;
-    guard->hooks = hook;
     return hook;
 }
 
 void lg_hook_close(LGHook *hook) {
     if (!hook) return;
-    LuaGuard *guard = hook->guard;
-    luaL_unref(guard->L, LUA_REGISTRYINDEX, hook->ref);
-    if (hook->next) hook->next->previous = hook->previous;
-    if (hook->previous) hook->previous->next = hook->next;
-    else guard->hooks = hook->next;
+    luaL_unref(hook->guard->L, LUA_REGISTRYINDEX, hook->ref);
     free(hook);
 }
 

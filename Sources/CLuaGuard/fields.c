@@ -206,7 +206,8 @@ static void push_way(lua_State *L, const Step *last) {
         const Step *step = steps[--depth];
         if (step->key) {
             size_t count;
-            const char *name = lua_type(L, step->key) == LUA_TSTRING ? lua_tolstring(L, step->key, &count) : NULL;
+            bool is_text = lua_type(L, step->key) == LUA_TSTRING;
+            const char *name = is_text ? lua_tolstring(L, step->key, &count) : NULL;
             if (!first) luaL_addchar(&way, '.');
             if (name) luaL_addlstring(&way, name, count < 64 ? count : 64);
             else luaL_addchar(&way, '?');

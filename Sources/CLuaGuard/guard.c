@@ -209,6 +209,16 @@ static void copy_text(char *to, size_t capacity, const char *from, size_t count)
     to[count] = 0;
 }
 
+void lg_copy_traceback(lua_State *L, lua_State *thread) {
+    LuaGuard *guard = lg_of(L);
+    if (guard->error.traceback[0] != 0) return;
+    luaL_traceback(L, thread, NULL, L == thread ? 1 : 0);
+    size_t count;
+    const char *text = lua_tolstring(L, -1, &count);
+    copy_text(guard->error.traceback, sizeof guard->error.traceback, text, count);
+    lua_pop(L, 1);
+}
+
 // The message handler of each outermost call: text and traceback, bounded.
 int lg_on_error(lua_State *L) {
     LuaGuard *guard = lg_of(L);
@@ -224,13 +234,7 @@ int lg_on_error(lua_State *L) {
         lua_replace(L, 1);
         lua_settop(L, 1);
     }
-    if (guard->error.traceback[0] == 0) {
-        luaL_traceback(L, L, NULL, 1);
-        size_t count;
-        const char *text = lua_tolstring(L, -1, &count);
-        copy_text(guard->error.traceback, sizeof guard->error.traceback, text, count);
-        lua_pop(L, 1);
-    }
+    lg_copy_traceback(L, L);
     return 1;
 }
 
@@ -319,6 +323,7 @@ static int open_body(lua_State *L) {
     lg_open_json(L);
     lg_open_views(L);
     lg_open_routes(L);
+    lg_open_tasks(L);
     lua_newtable(L);
     guard->sources = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);
@@ -338,6 +343,7 @@ LuaGuard *lg_open(const LGLimits *limits, const LGHost *host) {
     guard->host = *host;
     guard->tick = LG_TICK;
     guard->plugin = guard->validate = guard->bind = guard->prepare = guard->route = LUA_NOREF;
+    guard->expression_names = LUA_NOREF;
     lua_State *L = lua_newstate(allocate, guard);
     if (!L) {
         free(guard);
@@ -362,7 +368,6 @@ LuaGuard *lg_open(const LGLimits *limits, const LGHost *host) {
 void lg_close(LuaGuard *guard) {
     if (!guard) return;
     while (guard->all) lg_routes_close(guard->all);
-    while (guard->hooks) lg_hook_close(guard->hooks);
     lua_close(guard->L);
     free(guard->ids);
     free(guard->selected);

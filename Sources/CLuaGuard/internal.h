@@ -36,6 +36,12 @@ enum {
     LG_MOST_SELECTED = 1 << 22,  // ids of all selections of one call: 32 MiB
     LG_NAME_BYTES = 255,         // a queue's name is a short string
     LG_REASON_BYTES = 1023,      // of a verdict, as far as the host gets to see it
+    LG_EXPRESSION_BYTES = 4096,  // of a client's binding, which is compiled on the core loop
+    LG_TASK_WAITS = 100,         // of one hook
+    LG_WAITING_TASKS = 1000,     // of one interpreter; a coroutine takes about a kilobyte
+    LG_URL_BYTES = 8192,         // also of a header's text
+    LG_HTTP_HEADERS = 100,
+    LG_HTTP_BODY = 1 << 20,
     LG_KEY_BYTES = 255,          // a field table's key is a short string
 };
 
@@ -84,6 +90,7 @@ struct LuaGuard {
 
     // Registry references.
     int plugin, validate, bind, prepare, route, sources, loaded, settings, message_ref;
+    int expression_names;  // what expressions see as globals; made when the first is compiled
     // Tests stop the clocks and move them by hand.
     bool clocks_stopped;
     int64_t stopped_wall, stopped_monotonic;
@@ -93,12 +100,18 @@ struct LuaGuard {
     // The message and the routing under way.
     const LGMessage *message;
     LGBytes property[PROPERTIES];
+    uint64_t message_serial;
     bool properties_read, headers_read, identity_read;
     const char *calling;  // the hook that runs, for errors; null when it has no name
     LGRoutes *routes;   // whose route is under way
     LGRoutes *all;      // list of all, for lg_close
-    LGHook *hooks;      // the same
     uint64_t serial;    // of routes
+    LGTask *task;       // the hook that runs and may wait
+    lua_State *task_thread;
+    bool wanted;        // it waits for what stands in `out`
+    bool resume_fails;  // the wait raises what it was resumed with
+    int waiting;        // tasks
+    int test_waits;     // the function that answers waits in a plugin's tests
     uint64_t call;      // number of the call: a selection of an older one is stale
 
     // Results; kept between calls, grown by malloc.
@@ -159,6 +172,7 @@ int lg_script_error(lua_State *L, const char *text);
 bool lg_buffer_reserve(Buffer *buffer, size_t more);
 bool lg_grow(void *array, size_t *capacity, size_t count, size_t element);
 int lg_on_error(lua_State *L);
+void lg_copy_traceback(lua_State *L, lua_State *thread);  // into the error, if none is there yet
 int lg_refuse_nested(LuaGuard *guard);
 int lg_run(LuaGuard *guard, lua_CFunction body, void *argument, LGBudget budget);
 void lg_begin(LuaGuard *guard, LGBudget budget);
@@ -174,6 +188,7 @@ void lg_open_json(lua_State *L);
 void lg_open_views(lua_State *L);
 void lg_open_routes(lua_State *L);
 void lg_open_test_host(lua_State *L);
+void lg_open_tasks(lua_State *L);
 void lg_charged(lua_State *L, const char *name);  // wraps the field of the table at the top
 
 // pattern.c
@@ -202,6 +217,7 @@ LGBytes lg_verdict_text(lua_State *L, int index, int key);
 void lg_message_begin(LuaGuard *guard, const LGMessage *message);
 void lg_message_end(LuaGuard *guard);
 LGBytes lg_message_headers(lua_State *L);
+int lg_push_headers(lua_State *L);  // of the message under way, as scripts see them; its userdata is at 1
 
 // routes.c: the userdata, and what their methods share with routing.c and test_host.c
 extern const char lg_routes_metatable, lg_binding_metatable;
@@ -213,12 +229,14 @@ int lg_push_binding(lua_State *L, LGRoutes *routes, uint64_t id);  // and what w
 // calls.c
 struct LGHook {
     LuaGuard *guard;
-    LGHook *next, *previous;
     int ref;
     char path[];
 };
-bool lg_push_path(lua_State *L, LGBytes path);  // what stands there in the plugin's table; false and nil: nothing
+bool lg_push_path(lua_State *L, LGBytes path);  // what stands there in the plugin's table; false: nil
 int lg_fail(LuaGuard *guard, const char *format, ...);  // sets the error of a call that has ended well
+
+// tasks.c
+int lg_answer_waits(lua_State *L);
 
 // select.c
 bool lg_topic_matches(LGBytes pattern, LGBytes key);

@@ -46,6 +46,8 @@ static bool read_properties(LuaGuard *guard) {
 
 void lg_message_begin(LuaGuard *guard, const LGMessage *message) {
     guard->message = message;
+    if (message->serial && message->serial == guard->message_serial) return;
+    guard->message_serial = message->serial;
     guard->properties_read = guard->headers_read = guard->identity_read = false;
 }
 
@@ -86,7 +88,8 @@ static int push_number(lua_State *L, LGBytes value) {
     return 1;
 }
 
-static int push_headers(lua_State *L, LuaGuard *guard) {
+int lg_push_headers(lua_State *L) {
+    LuaGuard *guard = lg_of(L);
     if (!guard->headers_read) {
         lg_push_table(L, property(L, P_HEADERS));
         lua_pushvalue(L, -1);
@@ -142,7 +145,7 @@ static int message_index(lua_State *L) {
         if (IS(s, n, "app_id")) return push_bytes(L, property(L, P_APP_ID));
         break;
     case 7:
-        if (IS(s, n, "headers")) return push_headers(L, guard);
+        if (IS(s, n, "headers")) return lg_push_headers(L);
         if (IS(s, n, "user_id")) return push_bytes(L, property(L, P_USER_ID));
         if (IS(s, n, "delayed")) {
             if (m->delayed_milliseconds < 0) lua_pushnil(L);

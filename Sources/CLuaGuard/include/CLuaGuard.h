@@ -11,6 +11,8 @@
 typedef struct LuaGuard LuaGuard;
 typedef struct LGRoutes LGRoutes;
 typedef struct LGHook LGHook;
+typedef struct LGMatcher LGMatcher;
+typedef struct LGTask LGTask;
 
 /// Borrowed bytes. What a call returns this way is valid until the next call into the same interpreter.
 typedef struct {
@@ -67,9 +69,12 @@ typedef struct {
 /// A message as it stands in the core's memory; read lazily, valid during one call.
 /// properties: the 2-byte flags and the property list of a content header, as on the wire.
 /// identity: field table content; empty: there is none.
+/// serial: if it is not 0, whoever gives the same number twice in a row gives the same message, and what was
+/// read of it is not read again.
 typedef struct {
     LGBytes exchange, routing_key, properties, body, vhost, user, queue, identity;
     int64_t delayed_milliseconds;  // negative: not delayed
+    uint64_t serial;
     bool redelivered;
 } LGMessage;
 
@@ -163,6 +168,7 @@ typedef struct {
     int64_t milliseconds;
 } LGHookResult;
 
+/// Hooks and matchers are closed before their interpreter is.
 /// The function at a dotted path of the plugin's table ("timers.1.run"); null when there is none, and when
 /// memory is gone.
 LGHook *_Nullable lg_hook_open(LuaGuard *_Nonnull guard, LGBytes path);
@@ -173,6 +179,39 @@ LGStatus lg_hook_run(LGHook *_Nonnull hook, const LGMessage *_Nonnull message,
 /// Calls it with values (field array content).
 LGStatus lg_hook_call(LGHook *_Nonnull hook, LGBytes arguments, LGBudget budget,
                       LGHookResult *_Nonnull result);
+
+// Matchers of headers, one a binding.
+/// Calls `matcher.bind`, if there is one, with the arguments (field table content), and keeps its result.
+/// Null: the status is in lg_error, LG_REFUSED with the script's text when it says deny.
+LGMatcher *_Nullable lg_matcher_open(LuaGuard *_Nonnull guard, LGBytes arguments, LGBudget budget);
+/// Compiles one expression over `headers`. What it sees is an environment of its own, whatever the script
+/// of this interpreter sees.
+LGMatcher *_Nullable lg_expression_open(LuaGuard *_Nonnull guard, LGBytes text, LGBudget budget);
+void lg_matcher_close(LGMatcher *_Nullable matcher);
+LGStatus lg_matcher_matches(LGMatcher *_Nonnull matcher, const LGMessage *_Nonnull message, LGBudget budget,
+                            bool *_Nonnull matches);
+
+// Hooks that may wait.
+typedef struct {
+    LGTask *_Nullable task;  // while it waits
+    bool waits;
+    bool is_verdict;
+    /// One field value (type octet and value): what it returned, of a verdict the table; or, while it waits,
+    /// a list of what it waits for ("http.request", "sleep", …) and with which argument.
+    LGBytes value;
+} LGProgress;
+
+/// Starts the function at a dotted path of the plugin's table in a coroutine of its own. arguments: field
+/// array content. A missing function is LG_REFUSED. A task is closed before its interpreter is, by whoever
+/// started it.
+LGStatus lg_task_start(LuaGuard *_Nonnull guard, LGBytes path, LGBytes arguments, LGBudget budget,
+                       LGProgress *_Nonnull progress);
+/// values: what the wait gives back, as field array content; if it fails: one text, the error that it raises.
+LGStatus lg_task_resume(LGTask *_Nonnull task, LGBytes values, bool fails, LGBudget budget,
+                        LGProgress *_Nonnull progress);
+/// The task is over, or will be when the call under way ends.
+void lg_task_cancel(LGTask *_Nonnull task);
+void lg_task_close(LGTask *_Nullable task);
 
 // Field tables, for tests: bytes -> Lua -> bytes.
 LGStatus lg_round_trip(LuaGuard *_Nonnull guard, LGBytes table, LGBytes *_Nonnull result);
