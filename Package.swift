@@ -37,7 +37,10 @@ let package = Package(
       dependencies: [
         "BrokerScripting", "BrokerServer", "BrokerCore", "AMQPWire", "LuaRuntime",
         .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: ours),
     .target(
@@ -102,6 +105,8 @@ let package = Package(
       dependencies: [
         "BrokerManagement", "BrokerScripting", "BrokerServer", "BrokerCore", "LuaRuntime", "BrokerTestKit",
         .product(name: "HummingbirdTesting", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ]),
   ],
   swiftLanguageModes: [.v6]

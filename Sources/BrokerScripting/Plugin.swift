@@ -21,7 +21,7 @@ package final class Plugin {
     journal = PluginJournal()
     lua = try Self.interpreter(limits, host: journal, for: file)
     manifest = try Manifest(try lua.evaluate(file.source, path: file.path))
-    try lua.setSettings(try manifest.settings(with: settings))
+    try lua.setSettings(try manifest.settings(with: settings, of: file.name))
     if let tests = file.tests { try Self.run(tests, of: file, settings: settings, limits: limits) }
   }
 
@@ -42,7 +42,7 @@ package final class Plugin {
   ) throws(LuaError) {
     let lua = try interpreter(limits, host: nil, for: file)
     let manifest = try Manifest(try lua.evaluate(file.source, path: file.path))
-    try lua.setSettings(try manifest.settings(with: settings))
+    try lua.setSettings(try manifest.settings(with: settings, of: file.name))
     try lua.allowTests()
     for (name, source) in testModules {
       try lua.addModule(name, path: "\(name.replacing(".", with: "/")).lua", source: source)
