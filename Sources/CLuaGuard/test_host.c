@@ -249,7 +249,7 @@ void lg_open_test_host(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"exchange", test_exchange}, {"bind", test_bind},           {"route", test_route},
         {"plugin", test_plugin},     {"set_clock", test_set_clock}, {"advance", test_advance},
-        {"waits", lg_answer_waits}, {NULL, NULL},
+        {"waits", lg_answer_waits},  {NULL, NULL},
     };
     lua_rawgeti(L, LUA_REGISTRYINDEX, lg_of(L)->loaded);
     lua_newtable(L);

@@ -73,7 +73,7 @@ private let everyHookTest = #"""
     local function key(k) return function() return t.publish({ exchange = "xy", routing_key = k }) end end
     t.fails(key("bad"), "a message cannot be changed; return change{...}")
     t.fails(key("read"), "a message has no field 'nonsense'")
-    t.fails(key("wait"), "'sleep' is for hooks that may wait")
+    t.fails(key("wait"), "sleep waits, and this hook may not wait")
     t.fails(key("text"), "publish returned \"no\", which is no verdict")
     key("copy")()
     t.equal(t.published(), { { exchange = "xy", routing_key = "c", body = "", headers = {}, vhost = "/" } })

@@ -2,15 +2,16 @@
 /// record of what was published.
 
 let testWorldModule = #"""
-  --- Puts simulated functions in the place of those that wait or publish.
+  --- Answers what would wait, and records what is published.
   local host = require("yutu.host")
   local world = {}
-  local may_wait, challenged = false, nil
+  local challenged
   local answer_http, answer_dns
   local published, published_in_call = {}, 0
 
   local function finish(fine, ...)
-    may_wait, challenged = false, nil
+    challenged = nil
+    host.waits(nil)
     if not fine then error((...), 0) end
     return ...
   end
@@ -21,61 +22,43 @@ let testWorldModule = #"""
     return finish(pcall(f, ...))
   end
 
-  --- Calls a hook that may wait; challenge: what the client answers to a text.
-  function world.wait(f, argument, challenge)
-    published_in_call, may_wait, challenged = 0, true, challenge
-    return finish(pcall(f, argument))
-  end
-
-  local function waits(name)
-    if not may_wait then error("'" .. name .. "' is for hooks that may wait", 3) end
-  end
-
-  -- The clock
-
-  function world.now(seconds) host.set_clock(seconds) end
-  function world.advance(seconds) host.advance(seconds) end
-
-  local os_time = os.time
-  function os.time(date)
-    return date and os_time(date) or math.floor(time.now())
-  end
-
-  function sleep(seconds)
-    waits("sleep")
-    if type(seconds) ~= "number" or seconds < 0 or seconds > 60 then error("sleep takes 0 to 60 seconds", 2) end
-    host.advance(seconds)
-  end
-
-  -- The network
-
   --- f(request) answers http.request from now on: a response, or nil and a reason.
   function world.http(f) answer_http = f end
   --- f(name) answers dns.resolve from now on: a list of addresses, or nil and a reason.
   function world.dns(f) answer_dns = f end
+  function world.now(seconds) host.set_clock(seconds) end
+  function world.advance(seconds) host.advance(seconds) end
 
-  http = http or {}
-  function http.request(request)
-    waits("http.request")
-    if type(request) ~= "table" or type(request.url) ~= "string" then error("http.request needs a url", 2) end
-    if not answer_http then error("http.request: the test gave no t.http(f)", 2) end
-    local asked = { method = "GET", headers = {}, timeout = 5 }
-    for name, value in pairs(request) do asked[name] = value end
-    local answer, reason = answer_http(asked)
-    if not answer then return nil, reason or "no answer" end
-    return { status = answer.status or 200, headers = answer.headers or {}, body = answer.body or "" }
+  local answers = {
+    sleep = host.advance,
+    challenge = function(text)
+      if not challenged then error("challenge: this hook is no mechanism of sasl", 0) end
+      return challenged(text)
+    end,
+    ["dns.resolve"] = function(name)
+      if not answer_dns then error("dns.resolve: the test gave no t.dns(f)", 0) end
+      return answer_dns(name)
+    end,
+    ["http.request"] = function(request)
+      if not answer_http then error("http.request: the test gave no t.http(f)", 0) end
+      local asked = { method = "GET", headers = {}, timeout = 5 }
+      for name, value in pairs(request) do asked[name] = value end
+      local answer, reason = answer_http(asked)
+      if not answer then return nil, reason or "no answer" end
+      return { status = answer.status or 200, headers = answer.headers or {}, body = answer.body or "" }
+    end,
+  }
+
+  --- Calls a hook that may wait; challenge: what the client answers to a text.
+  function world.wait(f, argument, challenge)
+    published_in_call, challenged = 0, challenge
+    host.waits(function(name, request) return answers[name](request) end)
+    return finish(pcall(f, argument))
   end
 
-  dns = dns or {}
-  function dns.resolve(name)
-    waits("dns.resolve")
-    if not answer_dns then error("dns.resolve: the test gave no t.dns(f)", 2) end
-    return answer_dns(name)
-  end
-
-  function challenge(text)
-    if not challenged then error("'challenge' is for mechanisms of sasl", 2) end
-    return challenged(text)
+  local os_time = os.time
+  function os.time(date)
+    return date and os_time(date) or math.floor(time.now())
   end
 
   -- What is published
