@@ -322,6 +322,7 @@ static int open_body(lua_State *L) {
     lg_open_host(L);
     lg_open_json(L);
     lg_open_views(L);
+    lg_open_headers(L);
     lg_open_routes(L);
     lg_open_tasks(L);
     lua_newtable(L);
