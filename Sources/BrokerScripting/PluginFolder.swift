@@ -132,10 +132,20 @@ package struct PluginFolder {
         contents.problems.append(problem(entry.path, "cannot be read"))
         continue
       }
-      texts[entry.path] = String(decoding: bytes, as: UTF8.self)
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        contents.problems.append(problem(entry.path, "is not UTF-8"))
+        continue
+      }
+      texts[entry.path] = text
+    }
+    if entries.count >= Self.mostFiles {
+      contents.problems.append(problem(root.lastPathComponent, "holds more than \(Self.mostFiles) files"))
     }
     var names: Set<String> = []
     for path in texts.keys.sorted() {
+      if !path.contains("/"), !path.hasPrefix("_"), !path.hasSuffix("_test.lua") {
+        contents.problems.append(problem(path, "stands in no folder; expected <folder>/\(path)"))
+      }
       guard let source = texts[path], let (name, own) = plugin(at: path, among: texts) else { continue }
       guard names.insert(name).inserted else {
         contents.problems.append(problem(path, "another file is called '\(name)' too"))

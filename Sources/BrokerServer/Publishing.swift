@@ -23,6 +23,8 @@ struct Publishing {
   fileprivate var queues: ContiguousArray<Queue> = []
   fileprivate var queuesAreKnown = false
   fileprivate var isRepeated = false
+  /// The publisher may not use every routing key: each is asked about.
+  fileprivate var keysAreChecked = false
   /// The virtual host's topology that the above was true for.
   fileprivate var topology: UInt64 = 0
 
@@ -58,10 +60,13 @@ struct Publishing {
     if let base = new.baseAddress { octets.start.copyMemory(from: base, byteCount: new.count) }
     count = new.count
     exchangeCount = keyStart - exchangeStart - 1
-    if !sameExchange { exchange = nil }
+    if !sameExchange || keysAreChecked { exchange = nil }
     queuesAreKnown = false
     isRepeated = false
   }
+
+  /// The exchange is looked up anew for the next message, and whether it may be published to.
+  mutating func forgetExchange() { exchange = nil }
 
   private static func truncated(_ arguments: UnsafeRawBufferPointer) -> ProtocolError {
     ProtocolError(
@@ -89,16 +94,16 @@ extension ClientChannel {
   // hot:
   func publish(_ message: Message) throws(ProtocolError) {
     if publishing.immediate { throw ProtocolError(.notImplemented, "immediate=true") }
-    let exchange = try exchangeOfPublish()
+    let exchange = try exchangeOfPublish(message)
     var message = message
     if message.header.properties.flags.rawValue & Self.checkedProperties != 0 {
-      message = try checked(message)
+      message = try checked(message, exchange)
     }
     if transaction != nil { return try publishInTransaction(message, to: exchange) }
     confirms?.published += 1
     do throws(ProtocolError) {
-      let count = try enqueue(message, exchange)
-      if count == 0, publishing.mandatory { sendReturn(message, .noRoute, "NO_ROUTE") }
+      let isRouted = try enqueue(message, exchange)
+      if !isRouted, publishing.mandatory { sendReturn(message, .noRoute, "NO_ROUTE") }
       confirmLater()
     } catch {
       refuse(message, mandatory: publishing.mandatory, error)
@@ -109,39 +114,61 @@ extension ClientChannel {
   private static let checkedProperties = PropertyFlags.checked.rawValue
 
   // hot:
-  private func exchangeOfPublish() throws(ProtocolError) -> Exchange {
+  private func exchangeOfPublish(_ message: Message) throws(ProtocolError) -> Exchange {
     if publishing.topology == vhost.topology, let exchange = publishing.exchange { return exchange }
     publishing.topology = vhost.topology
     publishing.queuesAreKnown = false
     publishing.exchange = nil
-    let exchange = try vhost.exchange(ByteString(publishing.exchangeName))
+    let name = ByteString(publishing.exchangeName)
+    try check(.write, exchange: name)
+    let exchange = try vhost.exchange(name)
     guard !exchange.isInternal else {
       throw ProtocolError(
         .accessRefused, "cannot publish to internal \(vhost.describedExchange(exchange.name))")
+    }
+    publishing.keysAreChecked = exchange.hasTopics && connection.access.asksForTopics
+    // Those of other messages are checked after their properties, in RabbitMQ's order.
+    if publishing.keysAreChecked, message.header.properties.flags.rawValue & Self.checkedProperties == 0 {
+      try checkKeys(message, exchange)
     }
     publishing.exchange = exchange
     return exchange
   }
 
-  /// - Returns: how many queues took it; one that a script drops counts as taken
+  /// CC and BCC are routing keys like the one in the method.
+  private func checkKeys(_ message: Message, _ exchange: Exchange) throws(ProtocolError) {
+    let keys = [ByteString(message.routingKey)] + (message.header.extraKeys?.keys ?? [])
+    // Those before are known already if it had to wait.
+    for key in keys.dropFirst(permittedKeys) {
+      try check(.write, topic: key, of: exchange)
+      permittedKeys += 1
+    }
+    permittedKeys = 0
+  }
+
+  /// - Returns: whether it went anywhere; one that a script drops or delays did
   // hot:
-  private func enqueue(_ message: Message, _ exchange: Exchange) throws(ProtocolError) -> Int {
+  private func enqueue(_ message: Message, _ exchange: Exchange) throws(ProtocolError) -> Bool {
     if publishing.queuesAreKnown, message.header.extraKeys == nil {
       for queue in publishing.queues { queue.enqueue(message) }
-      return publishing.queues.count
+      return !publishing.queues.isEmpty
     }
-    let destinations = try vhost.route(message, from: exchange, publisher: connection.user)
-    for queue in destinations.queues { queue.enqueue(message) }
-    if destinations.isDropped { return 1 }
-    if publishing.isRepeated, destinations.byKeyAlone {
-      publishing.queues = destinations.queues
+    defer { throttle() }
+    let published = try vhost.publish(message, to: exchange, by: connection.identity)
+    if publishing.isRepeated, exchange.publishFilters.isEmpty, let queues = vhost.repeatableQueues {
+      publishing.queues = queues
       publishing.queuesAreKnown = true
     }
-    return destinations.queues.count
+    return if case .queued(0) = published { false } else { true }
+  }
+
+  private func throttle() {
+    let milliseconds = vhost.takeThrottle()
+    if milliseconds > 0 { connection.throttle(milliseconds: milliseconds) }
   }
 
   /// What the properties ask for: checks, and CC and BCC as further routing keys.
-  private func checked(_ message: Message) throws(ProtocolError) -> Message {
+  private func checked(_ message: Message, _ exchange: Exchange) throws(ProtocolError) -> Message {
     let message = try withReplyAddress(message)
     let properties = message.properties
     let index = message.header.properties
@@ -149,12 +176,15 @@ extension ClientChannel {
       try checkExpiration(UnsafeRawBufferPointer(rebasing: properties[index.expiration.range]))
     }
     let keyed = try message.withExtraKeys()
+    if publishing.keysAreChecked { try checkKeys(keyed, exchange) }
     if index.flags.contains(.userID) {
       let claimed = UnsafeRawBufferPointer(rebasing: properties[index.userID.range])
-      guard claimed.elementsEqual(connection.user.utf8) else {
+      let identity = connection.identity
+      guard claimed.elementsEqual(identity.nameOctets.bytes) || identity.tags.contains("impersonator") else {
         throw ProtocolError(
           .preconditionFailed,
-          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.user)'")
+          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.identity.name)'"
+        )
       }
     }
     return keyed
@@ -227,7 +257,7 @@ struct Transaction {
     let message: Message
     let mandatory: Bool
     /// Where it goes: decided when it was published, as in RabbitMQ.
-    let route: Result<ContiguousArray<Queue>, ProtocolError>
+    let route: Result<VirtualHost.Routed, ProtocolError>
   }
 
   var publishes: [Publish] = []
@@ -246,15 +276,13 @@ extension ClientChannel {
         .preconditionFailed, "transaction of \(octets) octets is larger than max size \(maximum)")
     }
     transaction?.octets = octets
-    let route: Result<ContiguousArray<Queue>, ProtocolError>
-    var mandatory = publishing.mandatory
+    let route: Result<VirtualHost.Routed, ProtocolError>
     do throws(ProtocolError) {
-      let destinations = try vhost.route(message, from: exchange, publisher: connection.user)
-      route = .success(destinations.queues)
-      if destinations.isDropped { mandatory = false }
+      route = .success(try vhost.prepare(message, to: exchange, by: connection.identity))
     } catch {
       route = .failure(error)
     }
-    transaction?.publishes.append(.init(message: message, mandatory: mandatory, route: route))
+    throttle()
+    transaction?.publishes.append(.init(message: message, mandatory: publishing.mandatory, route: route))
   }
 }

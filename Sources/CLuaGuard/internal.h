@@ -97,8 +97,22 @@ struct LuaGuard {
     // Registry references.
     int plugin, validate, bind, prepare, route, sources, loaded, settings, message_ref;
     int expression_names;  // what expressions see as globals; made when the first is compiled
+    // Tests stop the clocks and move them by hand.
+    bool clocks_stopped;
+    int64_t stopped_wall, stopped_monotonic;
     // Strings, so that reading a verdict allocates nothing.
     int key_verdict, key_reason, key_name, key_milliseconds;
+
+    // What the libraries keep.
+    bool dry;  // a trial: nothing is written outside of the interpreter
+    LGShared *shared;
+    uint8_t random[256];  // the last `random_left` of it are not used yet
+    size_t random_left;
+    struct LGSeries *series;  // of metrics; null before the first
+    struct LGRegexes *regexes;
+    Buffer publication;
+    uint64_t published_call;  // the call of which `published` counts
+    int published;
 
     // The message and the routing under way.
     const LGMessage *message;
@@ -193,6 +207,14 @@ void lg_open_json(lua_State *L);
 void lg_open_views(lua_State *L);
 void lg_open_routes(lua_State *L);
 void lg_open_test_host(lua_State *L);
+void lg_open_shared(lua_State *L);
+void lg_open_base64(lua_State *L);
+void lg_open_digests(lua_State *L);
+void lg_open_net(lua_State *L);
+void lg_open_metrics(lua_State *L);
+void lg_open_publish(lua_State *L);
+void lg_open_regex(lua_State *L);
+void lg_close_regexes(struct LGRegexes *regexes);
 void lg_open_tasks(lua_State *L);
 void lg_charged(lua_State *L, const char *name);  // wraps the field of the table at the top
 
@@ -214,10 +236,16 @@ void lg_encode_verdict(lua_State *L, int index, Buffer *out);  // the same witho
 
 // host.c
 uint64_t lg_xxh64(const uint8_t *bytes, size_t count, uint64_t seed);
+int64_t lg_wall_nanoseconds(const LuaGuard *guard);  // what scripts see, be it a test's clock
+int64_t lg_monotonic_nanoseconds(const LuaGuard *guard);
 // "deny", … when the value at index is a verdict, else null; and its fields. They never raise and never
 // allocate.
 const char *lg_verdict(lua_State *L, int index);
 LGBytes lg_verdict_text(lua_State *L, int index, int key);
+
+// base64.c. out: (count + 2) / 3 * 4 letters, and at most count / 4 * 3 + 2 octets
+void lg_base64_encode(const uint8_t *bytes, size_t count, char *out);
+ptrdiff_t lg_base64_decode(const char *text, size_t count, uint8_t *out);
 
 // message.c
 void lg_message_begin(LuaGuard *guard, const LGMessage *message);

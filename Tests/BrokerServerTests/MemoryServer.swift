@@ -14,7 +14,7 @@ final class MemoryServer {
   private let marks: ClosedRange<Int>
 
   init(_ broker: Broker, marks: ClosedRange<Int> = 262_144...1_048_576) {
-    core = ServerCore(broker: broker)
+    core = ServerCore(broker: broker, loop: nil)
     self.marks = marks
   }
 
@@ -42,6 +42,14 @@ final class MemoryServer {
       settle()
     }
     return try work(core.broker)
+  }
+
+  func withCore<Result>(_ work: (ServerCore) throws -> Result) rethrows -> Result {
+    defer {
+      core.flush()
+      settle()
+    }
+    return try work(core)
   }
 
   func stop() {
@@ -151,6 +159,9 @@ final class MemoryLine: Line, Transport {
   }
 
   func resumeSoon() { wantsResume = true }
+
+  /// The clock is moved by hand, and with it comes a tick.
+  func resume(afterNanoseconds nanoseconds: UInt64) {}
 
   func finish(orderly: Bool) {
     if let rest = connection?.outbox.take() { send(rest) }
