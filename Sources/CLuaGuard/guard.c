@@ -396,9 +396,6 @@ LGStatistics lg_statistics(const LuaGuard *guard) {
     return (LGStatistics){guard->used, guard->allocations, took};
 }
 
-void lg_set_dry(LuaGuard *guard, bool dry) { guard->dry = dry; }
-bool lg_is_dry(const LuaGuard *guard) { return guard->dry; }
-
 void lg_fail_allocations(LuaGuard *guard, uint64_t from) {
     guard->fail_from = from ? guard->allocations + from : 0;
 }

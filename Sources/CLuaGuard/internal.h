@@ -90,7 +90,6 @@ struct LuaGuard {
     bool timed_whole;  // the clock was read before the call began
     int tripped;  // LGStatus of the limit that was hit, or 0
     bool busy;
-    bool dry;  // what a script asks for is answered, but nothing outside of the interpreter changes
     int failure;  // what an error that is no limit is called
     LGError error;
 

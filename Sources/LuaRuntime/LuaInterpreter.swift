@@ -46,12 +46,6 @@ package final class LuaInterpreter {
   /// CPU time of the last call; 0 for one too short to have looked at the clock (about 20 microseconds).
   package var lastCallNanoseconds: UInt64 { lg_statistics(interpreter).last_call_nanoseconds }
 
-  /// While it is, `shared` is not written and nothing is published: for `explain`.
-  package var isDry: Bool {
-    get { lg_is_dry(interpreter) }
-    set { lg_set_dry(interpreter, newValue) }
-  }
-
   // MARK: The script
 
   /// Makes a source available to `require(name)`; nothing is read from disk later.

@@ -153,17 +153,6 @@ private func result(_ expression: String, host: (any LuaHost)? = nil) throws -> 
   }
 }
 
-@Suite struct `An interpreter` {
-  @Test func `is dry while its host says so`() throws {
-    let lua = try interpreter()
-    #expect(!lua.isDry)
-    lua.isDry = true
-    #expect(lua.isDry)
-    lua.isDry = false
-    #expect(!lua.isDry)
-  }
-}
-
 @Suite struct `Field tables` {
   @Test func `pass through Lua with every type that Lua has`() throws {
     let fields: [String: LuaValue] = [

@@ -131,10 +131,6 @@ LuaGuard *_Nullable lg_open(const LGLimits *_Nonnull limits, const LGHost *_Nonn
 void lg_close(LuaGuard *_Nullable guard);
 const LGError *_Nonnull lg_error(const LuaGuard *_Nonnull guard);
 LGStatistics lg_statistics(const LuaGuard *_Nonnull guard);
-/// While it is dry, nothing that a script does changes what lies outside of its interpreter: shared entries
-/// and messages stay as they are.
-void lg_set_dry(LuaGuard *_Nonnull guard, bool dry);
-bool lg_is_dry(const LuaGuard *_Nonnull guard);
 /// For tests: from the n-th allocation on, all fail; 0 ends it.
 void lg_fail_allocations(LuaGuard *_Nonnull guard, uint64_t from);
 
