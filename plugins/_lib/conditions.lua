@@ -38,6 +38,8 @@ function conditions.compile(condition)
       tests[#tests + 1] = test
     end
   end
+  local only = tests[1]
+  if #tests == 1 and not absent then return function(value) return value ~= nil and only(value) end end
   return function(value)
     if value == nil or absent then return absent and value == nil end
     for _, test in ipairs(tests) do

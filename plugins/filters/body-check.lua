@@ -8,7 +8,7 @@ local plugin = {
   settings = {
     schemas = { default = {}, type = "table", about = "schemas by glob of the exchange; the longest glob counts" },
     keys = { default = {}, type = "table", about = "schemas by glob of the routing key, where no exchange has one" },
-    max_bytes = { default = 32768, min = 1, max = 1048576, about = "larger bodies are refused unread" },
+    max_bytes = { default = 8192, min = 1, max = 1048576, about = "larger bodies are refused unread" },
   },
 }
 

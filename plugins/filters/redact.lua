@@ -13,7 +13,7 @@ local plugin = {
     mask = { default = "***", about = "what stands in their place; empty: they are removed" },
     keep_last = { default = 0, min = 0, max = 16, about = "so many last characters of a text stay after the mask" },
     except_users = { default = {}, type = "list", about = "users that see everything, on deliver" },
-    max_bytes = { default = 32768, min = 1, max = 1048576, about = "larger bodies are refused" },
+    max_bytes = { default = 8192, min = 1, max = 1048576, about = "larger bodies are refused" },
   },
 }
 
