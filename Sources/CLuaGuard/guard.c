@@ -321,6 +321,13 @@ static int open_body(lua_State *L) {
     lg_open_tables(L);
     lg_open_host(L);
     lg_open_json(L);
+    lg_open_shared(L);
+    lg_open_base64(L);
+    lg_open_digests(L);
+    lg_open_net(L);
+    lg_open_metrics(L);
+    lg_open_publish(L);
+    lg_open_regex(L);
     lg_open_views(L);
     lg_open_routes(L);
     lg_open_tasks(L);
@@ -374,6 +381,9 @@ void lg_close(LuaGuard *guard) {
     free(guard->queues);
     free(guard->text.bytes);
     free(guard->out.bytes);
+    free(guard->publication.bytes);
+    free(guard->series);
+    lg_close_regexes(guard->regexes);
     free(guard);
 }
 

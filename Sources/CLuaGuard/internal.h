@@ -97,6 +97,17 @@ struct LuaGuard {
     // Strings, so that reading a verdict allocates nothing.
     int key_verdict, key_reason, key_name, key_milliseconds;
 
+    // What the libraries keep.
+    bool dry;  // a trial: nothing is written outside of the interpreter
+    LGShared *shared;
+    uint8_t random[256];  // the last `random_left` of it are not used yet
+    size_t random_left;
+    struct LGSeries *series;  // of metrics; null before the first
+    struct LGRegexes *regexes;
+    Buffer publication;
+    uint64_t published_call;  // the call of which `published` counts
+    int published;
+
     // The message and the routing under way.
     const LGMessage *message;
     LGBytes property[PROPERTIES];
@@ -212,6 +223,20 @@ int64_t lg_monotonic_nanoseconds(const LuaGuard *guard);
 // allocate.
 const char *lg_verdict(lua_State *L, int index);
 LGBytes lg_verdict_text(lua_State *L, int index, int key);
+
+// What the host gives, a file each; lg_open_digests wants `hash` to be there
+void lg_open_shared(lua_State *L);
+void lg_open_base64(lua_State *L);
+void lg_open_digests(lua_State *L);
+void lg_open_net(lua_State *L);
+void lg_open_metrics(lua_State *L);
+void lg_open_publish(lua_State *L);
+void lg_open_regex(lua_State *L);
+void lg_close_regexes(struct LGRegexes *regexes);
+
+// base64.c. out: (count + 2) / 3 * 4 letters, and at most count / 4 * 3 + 2 octets
+void lg_base64_encode(const uint8_t *bytes, size_t count, char *out);
+ptrdiff_t lg_base64_decode(const char *text, size_t count, uint8_t *out);
 
 // message.c
 void lg_message_begin(LuaGuard *guard, const LGMessage *message);

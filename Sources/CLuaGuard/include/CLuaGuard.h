@@ -47,6 +47,10 @@ typedef struct {
 typedef enum { LG_SELECTED = 0, LG_MALFORMED = 1, LG_NO_INDEX = 2 } LGSelected;
 typedef enum { LG_SELECT_KEY = 1, LG_SELECT_TOPIC = 2, LG_SELECT_HEADERS = 3 } LGSelector;
 
+typedef enum { LG_MD5 = 1, LG_SHA_1 = 2, LG_SHA_256 = 3, LG_SHA_512 = 4 } LGDigest;
+enum { LG_DIGEST_BYTES = 64 };
+typedef enum { LG_COUNTER = 1, LG_GAUGE = 2, LG_HISTOGRAM = 3 } LGMetric;
+
 /// What the interpreter asks of its host. Callbacks may not call back into the interpreter, except for
 /// lg_select_add inside select. A null member has a plain built-in behaviour.
 typedef struct {
@@ -58,6 +62,16 @@ typedef struct {
                                 LuaGuard *_Nonnull guard);
     int64_t (*_Nullable wall_nanoseconds)(void *_Nullable context);
     int64_t (*_Nullable monotonic_nanoseconds)(void *_Nullable context);
+    /// Writes the digest of a text, or with a key its HMAC, and returns its size; 0 for none.
+    int32_t (*_Nullable digest)(void *_Nullable context, LGDigest kind, const LGBytes *_Nullable key,
+                                LGBytes text, uint8_t *_Nullable out);
+    /// A number for a series, which stays; 0 refuses it. labels: field table content, strings only.
+    uint64_t (*_Nullable metric_series)(void *_Nullable context, LGMetric kind, LGBytes name, LGBytes labels);
+    void (*_Nullable metric_add)(void *_Nullable context, uint64_t series, double value);
+    /// fields: field table content, checked. copies: of the message under way, changed by the fields. False
+    /// refuses it; the reason, 0-terminated, is the script's.
+    bool (*_Nullable publish)(void *_Nullable context, LGBytes fields, bool copies, char *_Nullable reason,
+                              size_t reason_capacity);
 } LGHost;
 
 typedef struct {
@@ -118,6 +132,16 @@ const LGError *_Nonnull lg_error(const LuaGuard *_Nonnull guard);
 LGStatistics lg_statistics(const LuaGuard *_Nonnull guard);
 /// For tests: from the n-th allocation on, all fail; 0 ends it.
 void lg_fail_allocations(LuaGuard *_Nonnull guard, uint64_t from);
+
+// What `shared` holds, for all interpreters of one thread; it outlives them.
+typedef struct LGShared LGShared;
+LGShared *_Nullable lg_shared_open(size_t memory_bytes, uint64_t seed);
+void lg_shared_close(LGShared *_Nullable store);
+size_t lg_shared_memory(const LGShared *_Nonnull store);
+/// From now on this interpreter sees this store; handles that its script has find their dictionaries there.
+void lg_share(LuaGuard *_Nonnull guard, LGShared *_Nullable store);
+/// A trial: what scripts write to `shared`, publish and count is checked and answered, and does not happen.
+void lg_set_dry(LuaGuard *_Nonnull guard, bool dry);
 
 // The script.
 LGStatus lg_add_module(LuaGuard *_Nonnull guard, LGBytes name, LGBytes path, LGBytes text);
