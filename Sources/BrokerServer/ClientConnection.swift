@@ -25,7 +25,7 @@ final class ClientConnection {
   private(set) var handshake: Handshake
   private(set) var phase = Phase.awaitingHeader
   private(set) var vhost: VirtualHost?
-  private(set) var user = ""
+  private(set) var identity = Identity.none
   private(set) var channels: [UInt16: ClientChannel] = [:]
   /// The channel of the last frame: the next one is mostly for the same.
   private var lastChannel: ClientChannel?
@@ -300,7 +300,7 @@ final class ClientConnection {
       user: credentials.user, password: credentials.password, fromLoopback: peer.isLoopback)
     switch login {
     case .accepted(let known):
-      user = known.name
+      identity = Identity(name: known.name)
       outbox.send(handshake.loginAccepted(), channel: 0)
     case .refused(let reason):
       broker.logger.warning("\(peer): \(mechanism.rawValue) login refused: \(reason)")
@@ -324,7 +324,7 @@ final class ClientConnection {
     try handshake.openReceived()
     self.vhost = vhost
     outbox.send(ConnectionOpenOk(), channel: 0)
-    broker.logger.debug("\(peer): user '\(user)' opened vhost '\(vhost.name)'")
+    broker.logger.debug("\(peer): user '\(identity.name)' opened vhost '\(vhost.name)'")
   }
 
   // MARK: the end

@@ -97,8 +97,8 @@ extension ClientChannel {
     if transaction != nil { return try publishInTransaction(message, to: exchange) }
     confirms?.published += 1
     do throws(ProtocolError) {
-      let count = try enqueue(message, exchange)
-      if count == 0, publishing.mandatory { sendReturn(message, .noRoute, "NO_ROUTE") }
+      let isRouted = try enqueue(message, exchange)
+      if !isRouted, publishing.mandatory { sendReturn(message, .noRoute, "NO_ROUTE") }
       confirmLater()
     } catch {
       refuse(message, mandatory: publishing.mandatory, error)
@@ -123,21 +123,25 @@ extension ClientChannel {
     return exchange
   }
 
-  /// - Returns: how many queues took it; one that a script drops counts as taken
+  /// - Returns: whether it went anywhere; one that a script drops or delays did
   // hot:
-  private func enqueue(_ message: Message, _ exchange: Exchange) throws(ProtocolError) -> Int {
+  private func enqueue(_ message: Message, _ exchange: Exchange) throws(ProtocolError) -> Bool {
     if publishing.queuesAreKnown, message.header.extraKeys == nil {
       for queue in publishing.queues { queue.enqueue(message) }
-      return publishing.queues.count
+      return !publishing.queues.isEmpty
     }
-    let destinations = try vhost.route(message, from: exchange, publisher: connection.user)
-    for queue in destinations.queues { queue.enqueue(message) }
-    if destinations.isDropped { return 1 }
-    if publishing.isRepeated, destinations.byKeyAlone {
-      publishing.queues = destinations.queues
+    defer { throttle() }
+    let published = try vhost.publish(message, to: exchange, by: connection.identity)
+    if publishing.isRepeated, exchange.publishFilters.isEmpty, let queues = vhost.repeatableQueues {
+      publishing.queues = queues
       publishing.queuesAreKnown = true
     }
-    return destinations.queues.count
+    return if case .queued(0) = published { false } else { true }
+  }
+
+  private func throttle() {
+    let milliseconds = vhost.takeThrottle()
+    if milliseconds > 0 { connection.throttle(milliseconds: milliseconds) }
   }
 
   /// What the properties ask for: checks, and CC and BCC as further routing keys.
@@ -151,10 +155,10 @@ extension ClientChannel {
     let keyed = try message.withExtraKeys()
     if index.flags.contains(.userID) {
       let claimed = UnsafeRawBufferPointer(rebasing: properties[index.userID.range])
-      guard claimed.elementsEqual(connection.user.utf8) else {
+      guard claimed.elementsEqual(connection.identity.nameOctets.bytes) else {
         throw ProtocolError(
           .preconditionFailed,
-          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.user)'")
+          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.identity.name)'")
       }
     }
     return keyed
@@ -227,7 +231,7 @@ struct Transaction {
     let message: Message
     let mandatory: Bool
     /// Where it goes: decided when it was published, as in RabbitMQ.
-    let route: Result<ContiguousArray<Queue>, ProtocolError>
+    let route: Result<VirtualHost.Routed, ProtocolError>
   }
 
   var publishes: [Publish] = []
@@ -246,15 +250,13 @@ extension ClientChannel {
         .preconditionFailed, "transaction of \(octets) octets is larger than max size \(maximum)")
     }
     transaction?.octets = octets
-    let route: Result<ContiguousArray<Queue>, ProtocolError>
-    var mandatory = publishing.mandatory
+    let route: Result<VirtualHost.Routed, ProtocolError>
     do throws(ProtocolError) {
-      let destinations = try vhost.route(message, from: exchange, publisher: connection.user)
-      route = .success(destinations.queues)
-      if destinations.isDropped { mandatory = false }
+      route = .success(try vhost.prepare(message, to: exchange, by: connection.identity))
     } catch {
       route = .failure(error)
     }
-    transaction?.publishes.append(.init(message: message, mandatory: mandatory, route: route))
+    throttle()
+    transaction?.publishes.append(.init(message: message, mandatory: publishing.mandatory, route: route))
   }
 }

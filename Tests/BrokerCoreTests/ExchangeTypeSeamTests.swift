@@ -83,7 +83,7 @@ private final class Recorder: ExchangeType {
     try core.bind("amq.fanout", to: "q")
     try core.exchange("x", "x-test", arguments: ["alternate-exchange": "amq.fanout"])
     func isDropped(_ exchange: ByteString) throws -> Bool {
-      try core.vhost.route(.of("m"), from: try core.vhost.exchange(exchange), publisher: "").isDropped
+      try core.vhost.route(.of("m"), from: try core.vhost.exchange(exchange), publisher: .none).isDropped
     }
     #expect(try core.route("x") == [])
     #expect(try isDropped("x"))
@@ -171,7 +171,7 @@ private final class Recorder: ExchangeType {
     try core.exchange("z", arguments: ["alternate-exchange": "x"])
     try core.bind("y", toExchange: "x")
     func isByKeyAlone(_ exchange: ByteString, _ message: Message = .of("m")) throws -> Bool {
-      try core.vhost.route(message, from: try core.vhost.exchange(exchange), publisher: "").byKeyAlone
+      try core.vhost.route(message, from: try core.vhost.exchange(exchange), publisher: .none).byKeyAlone
     }
     #expect(try isByKeyAlone("amq.fanout"))
     #expect(try isByKeyAlone("amq.topic"))
@@ -186,7 +186,7 @@ private final class Recorder: ExchangeType {
   }
 
   @Test func `the publisher's name is there for the type to ask`() throws {
-    _ = try core.vhost.route(.of("m"), from: try core.vhost.exchange(""), publisher: "alice")
-    #expect(core.vhost.publisher == "alice")
+    _ = try core.vhost.route(.of("m"), from: try core.vhost.exchange(""), publisher: Identity(name: "alice"))
+    #expect(core.vhost.publisher.name == "alice")
   }
 }

@@ -78,7 +78,7 @@ import Testing
     do {
       let message = Message.of("m")
       weak.thing = message
-      let found = try core.vhost.route(message, from: try core.vhost.exchange("amq.fanout"), publisher: "")
+      let found = try core.vhost.route(message, from: try core.vhost.exchange("amq.fanout"), publisher: .none)
       for queue in found.queues { queue.enqueue(message) }
     }
     #expect(try core.vhost.queue("a").purge() == 1)

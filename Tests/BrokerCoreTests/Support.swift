@@ -67,7 +67,8 @@ struct Core {
   ) throws -> [String] {
     let properties = headers.map { BasicProperties(headers: $0) } ?? BasicProperties()
     let message = try Message.of("", exchange: exchange, key: key, properties: properties).withExtraKeys()
-    let found = try vhost.route(message, from: try vhost.exchange(exchange), publisher: "guest")
+    let found = try vhost.route(
+      message, from: try vhost.exchange(exchange), publisher: Identity(name: "guest"))
     return found.queues.map(\.name.text).sorted()
   }
 
@@ -75,7 +76,9 @@ struct Core {
   @discardableResult
   func publish(_ body: String, to exchange: ByteString = "", key: ByteString = "") throws -> Int {
     let message = Message.of(body, exchange: exchange, key: key)
-    let found = try vhost.route(message, from: try vhost.exchange(exchange), publisher: "guest").queues
+    let found = try vhost.route(
+      message, from: try vhost.exchange(exchange), publisher: Identity(name: "guest")
+    ).queues
     for queue in found { queue.enqueue(message) }
     return found.count
   }
@@ -111,8 +114,8 @@ struct Holder {
 
   /// `basic.get`.
   func get(_ queue: Queue, noAck: Bool = false) -> (text: String, tag: UInt64, redelivered: Bool)? {
-    guard let (queued, tag) = queue.get(consumer(queue, noAck: noAck)) else { return nil }
-    return (queued.message.bodyText, tag, queued.redelivered)
+    guard let (shown, redelivered, tag) = queue.get(consumer(queue, noAck: noAck)) else { return nil }
+    return (shown.bodyText, tag, redelivered)
   }
 
   /// Settles, then lets the queues deliver, as a channel does.

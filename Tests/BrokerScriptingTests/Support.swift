@@ -96,7 +96,7 @@ final class Workshop {
         ).withExtraKeys()
       }
     }
-    let found = try vhost.route(message, from: vhost.exchange(exchange), publisher: "guest")
+    let found = try vhost.route(message, from: vhost.exchange(exchange), publisher: Identity(name: "guest"))
     return found.queues.map { $0.name.text }.sorted()
   }
 }

@@ -14,7 +14,7 @@ final class MemoryServer {
   private let marks: ClosedRange<Int>
 
   init(_ broker: Broker, marks: ClosedRange<Int> = 262_144...1_048_576) {
-    core = ServerCore(broker: broker)
+    core = ServerCore(broker: broker, loop: nil)
     self.marks = marks
   }
 

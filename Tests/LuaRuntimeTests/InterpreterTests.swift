@@ -21,9 +21,9 @@ private func result(_ expression: String, host: (any LuaHost)? = nil) throws -> 
       names
         == .text(
           "_G _VERSION allow assert base64 challenge change coroutine delay deny dns drop error getmetatable hash "
-            + "hmac http ipairs json load log math metrics net next null os pairs password pcall print publish queue "
-            + "rawequal rawget rawlen rawset regex require select setmetatable settings shared sleep string table "
-            + "throttle time tonumber tostring type utf8 uuid xpcall"))
+            + "hmac http ipairs json load log math metrics net next null os pairs password pcall print publish "
+            + "queue rawequal rawget rawlen rawset regex require select setmetatable settings shared sleep string "
+            + "table throttle time tonumber tostring type utf8 uuid xpcall"))
   }
 
   @Test(arguments: [
