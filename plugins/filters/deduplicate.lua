@@ -1,14 +1,14 @@
---- Drops a message whose identifier was seen a short time ago: a publisher that did not get its confirm may send
---- again, and the queues get the message once. The duplicate is confirmed.
+--- Drops a message whose identifier was seen a short time ago: a publisher that did not get its confirm may
+--- send again, and the queues get the message once. The duplicate is confirmed.
 ---@type yutu.Plugin
 local plugin = {
   api = 1,
   about = "drop messages whose identifier was seen a short time ago",
   enabled = false,
   settings = {
-    header = { default = "x-deduplication-header", about = "the identifier; the property message_id if empty" },
+    header = { default = "x-deduplication-header", about = "the identifier; if empty, message_id" },
     seconds = { default = 60, min = 0.001, type = "number", about = "how long an identifier is remembered" },
-    entries = { default = 100000, min = 1, about = "identifiers that are remembered; the oldest goes" },
+    entries = { default = 100000, type = "integer", min = 1, max = 1000000, about = "identifiers that are kept" },
     exchanges = { default = { "*" }, type = "list", about = "globs of the exchanges that are looked at" },
   },
 }

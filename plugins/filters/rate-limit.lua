@@ -1,5 +1,5 @@
---- Holds publishers to a rate: a token bucket for each user, exchange, routing key or value of a header. What is
---- beyond it is refused, dropped, or accepted while the connection is made to wait.
+--- Holds publishers to a rate: a token bucket for each user, exchange, routing key or value of a header. What
+--- is beyond it is refused, dropped, or accepted while the connection is made to wait.
 ---@type yutu.Plugin
 local plugin = {
   api = 1,
@@ -13,9 +13,9 @@ local plugin = {
       about = "what has a bucket of its own",
     },
     header = { default = "", about = "the header whose values have buckets, if by = \"header\"" },
-    action = { default = "throttle", one_of = { "deny", "drop", "throttle" }, about = "what is done beyond the rate" },
+    action = { default = "throttle", one_of = { "deny", "drop", "throttle" }, about = "beyond the rate" },
     exchanges = { default = { "*" }, type = "list", about = "globs of the exchanges that are limited" },
-    buckets = { default = 100000, min = 100, about = "buckets that are kept; the oldest is forgotten" },
+    buckets = { default = 100000, type = "integer", min = 100, max = 1000000, about = "that are kept; the oldest goes" },
   },
 }
 

@@ -1,17 +1,17 @@
---- Takes out what not everyone may see: named headers, and fields of a JSON body, removed or replaced by a mask.
---- On publish no queue ever holds them; on deliver the queue keeps the message and consumers get less.
+--- Takes out what not everyone may see: named headers, and fields of a JSON body, removed or replaced by a
+--- mask. On publish no queue ever holds them; on deliver the queue keeps the message and consumers get less.
 ---@type yutu.Plugin
 local plugin = {
   api = 1,
   about = "remove or mask headers and fields of JSON bodies",
   enabled = false,
   settings = {
-    stage = { default = "publish", one_of = { "publish", "deliver" }, about = "before routing, or for consumers" },
-    names = { default = { "*" }, type = "list", about = "globs of the exchanges (publish) or queues (deliver)" },
+    stage = { default = "publish", one_of = { "publish", "deliver" }, about = "when" },
+    names = { default = { "*" }, type = "list", about = "globs of exchanges (publish) or queues (deliver)" },
     headers = { default = {}, type = "list", about = "headers" },
-    fields = { default = {}, type = "list", about = "paths in the body, such as card.number or items.*.price" },
+    fields = { default = {}, type = "list", about = "paths in the body: card.number, items.*.price" },
     mask = { default = "***", about = "what stands in their place; empty: they are removed" },
-    keep_last = { default = 0, min = 0, max = 16, about = "so many last characters of a text stay after the mask" },
+    keep_last = { default = 0, type = "integer", min = 0, max = 16, about = "last characters of a text that stay" },
     except_users = { default = {}, type = "list", about = "users that see everything, on deliver" },
     max_bytes = { default = 8192, min = 1, max = 1048576, about = "larger bodies are refused" },
   },
