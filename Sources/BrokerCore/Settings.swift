@@ -24,6 +24,15 @@ public struct Settings: Sendable {
   /// Users that may come from this machine only.
   public var loopbackUsers: Set<String> = ["guest"]
   public var users: [User] = [User(name: "guest", password: "guest")]
+  /// Seconds for which a connection keeps what its user may do. What a channel publishes to again and again is
+  /// asked about anew half a second later at most.
+  public var accessCacheSeconds = 10
+  /// The most such answers of a connection. Clients choose the names: a key of a topic makes half a kilobyte.
+  public static let accessCacheMaximum = 1_000
+  /// The most challenges of one login.
+  public static let challengeMaximum = 64
+  /// The longest that a script may have a connection not read: a minute.
+  public static let throttleMaximumMilliseconds: Int64 = 60_000
 
   public init() {}
 }

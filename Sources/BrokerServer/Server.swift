@@ -7,8 +7,8 @@ import NIOPosix
 /// This and ConnectionHandler alone know of loops.
 package final class Server: Sendable {
   /// Where the broker's state is: entered only on its loop.
-  private let core: NIOLoopBoundBox<ServerCore>
-  private let loop: any EventLoop
+  let core: NIOLoopBoundBox<ServerCore>
+  let loop: any EventLoop
   private let group: MultiThreadedEventLoopGroup
   private let listeners: NIOLoopBoundBox<[any NIOCore.Channel]>
 
@@ -103,7 +103,7 @@ package final class Server: Sendable {
 /// The broker and its connections, on the loop.
 final class ServerCore {
   let broker: Broker
-  private var connections: [ConnectionID: ClientConnection] = [:]
+  private(set) var connections: [ConnectionID: ClientConnection] = [:]
   /// Connections whose outbox has something to send.
   private var touched: [ClientConnection] = []
   private let loop: (any EventLoop)?

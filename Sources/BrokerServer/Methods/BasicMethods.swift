@@ -26,7 +26,7 @@ extension ClientChannel {
       throw ProtocolError(.notAllowed, "attempt to reuse consumer tag '\(method.consumerTag)'")
     }
     let isReply = method.queue == Self.replyTo
-    let queue = isReply ? try makeReplyQueue(method) : try queueInUse(method.queue)
+    let queue = isReply ? try makeReplyQueue(method) : try queueToRead(method.queue)
     let tag = method.consumerTag.isEmpty ? ServerNames.consumerTag() : method.consumerTag
     let outlet = Subscription(tag: tag, channel: self)
     let consumer = Consumer(
@@ -96,7 +96,7 @@ extension ClientChannel {
   // MARK: getting
 
   func get(_ method: BasicGet) throws(ProtocolError) {
-    let queue = try queueInUse(method.queue)
+    let queue = try queueToRead(method.queue)
     let getter = Consumer(
       tag: "", queue: queue, noAck: method.noAck, deliveries: deliveries,
       outlet: Subscription(tag: "", channel: self))
