@@ -13,19 +13,15 @@ local plugin = {
   },
 }
 
-local glob = require("glob")
-
-local watched
+local glob, joined = require("glob"), require("joined")
 
 local function run(message)
-  watched = watched or glob.any(settings.exchanges)
-  if message.delayed or not watched(message.exchange) then return end
+  if message.delayed or not glob.any(settings.exchanges, message.exchange) then return end
   local id
   if settings.header == "" then id = message.message_id else id = message.headers[settings.header] end
   if id == nil or id == null then return end
-  local text = message.vhost .. "\0" .. message.exchange .. "\0" .. tostring(id)
-  if #text > 512 then text = hash.sha256(text) end
-  if not shared("deduplicate", settings.entries):add(text, true, settings.seconds) then
+  local key = joined(message.vhost, message.exchange, id)
+  if not shared("deduplicate", settings.entries):add(key, true, settings.seconds) then
     return drop("duplicate of '" .. tostring(id):sub(1, 100) .. "'")
   end
 end

@@ -16,24 +16,21 @@ local plugin = {
   },
 }
 
-local glob = require("glob")
-
-local for_sale
+local glob, joined = require("glob"), require("joined")
 
 local function run(message)
-  for_sale = for_sale or glob.any(settings.exchanges)
-  if not for_sale(message.exchange) then return end
+  if not glob.any(settings.exchanges, message.exchange) then return end
   local headers = message.headers
   local key = settings.header == "" and message.routing_key or headers[settings.header]
   if key == nil then return deny("the header '" .. settings.header .. "' is missing") end
-  key = message.vhost .. "\0" .. message.exchange .. "\0" .. tostring(key)
+  key = joined(message.vhost, message.exchange, key)
   local sold = shared("flash-sale", settings.keys)
   if (sold:get(key) or 0) >= settings.admit then return deny(settings.reason) end
   if settings.buyer ~= "" then
     local buyer = headers[settings.buyer]
     if buyer == nil then return deny("the header '" .. settings.buyer .. "' is missing") end
     local buyers = shared("flash-sale buyers", settings.keys)
-    if not buyers:add(key .. "\0" .. tostring(buyer), true, settings.seconds) then
+    if not buyers:add(joined(key, buyer), true, settings.seconds) then
       return deny("once only")
     end
   end

@@ -19,7 +19,7 @@ local plugin = {
   },
 }
 
-local glob = require("glob")
+local glob, joined = require("glob"), require("joined")
 
 --- The longest that a connection is made to wait at once, in seconds: longer ones miss heartbeats.
 local longest_wait = 10
@@ -28,8 +28,7 @@ local function key_of(message)
   local by = settings.by
   local value
   if by == "header" then value = message.headers[settings.header] else value = message[by] end
-  if value == nil then return nil end
-  return message.vhost .. "\0" .. (type(value) == "table" and json.encode(value) or tostring(value))
+  return value ~= nil and joined(message.vhost, value) or nil
 end
 
 --- Seconds to wait before the next message. Each accepted message puts off the moment at which the bucket is
@@ -41,18 +40,15 @@ local function wait_for(buckets, key)
   return full_at - now - settings.burst / settings.rate
 end
 
-local limited
-
 local function run(message)
-  limited = limited or glob.any(settings.exchanges)
-  local key = limited(message.exchange) and key_of(message)
+  local key = glob.any(settings.exchanges, message.exchange) and key_of(message)
   if not key then return end
-  local buckets = shared("rate-limit", settings.buckets)
   if settings.action == "throttle" then
-    local seconds = wait_for(buckets, key)
+    local seconds = wait_for(shared("rate-limit waits", settings.buckets), key)
     if seconds > 0 then return throttle(math.ceil(math.min(seconds, longest_wait) * 1000)) end
     return
   end
+  local buckets = shared("rate-limit", settings.buckets)
   local taken, seconds = buckets:take(key, settings.rate, settings.burst)
   if taken then return end
   local reason = ("more than %g messages a second; the next in %.3f seconds"):format(settings.rate, seconds)

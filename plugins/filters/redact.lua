@@ -19,7 +19,7 @@ local plugin = {
 
 local glob, paths = require("glob"), require("paths")
 
-local looked_at, excepted, fields
+local excepted, fields
 
 local function masked(value)
   if settings.mask == "" then return nil end
@@ -45,7 +45,7 @@ local function redacted(message)
 end
 
 local function prepare()
-  looked_at, excepted, fields = glob.any(settings.names), {}, {}
+  excepted, fields = {}, {}
   for i, text in ipairs(settings.fields) do fields[i] = paths.split(text) end
   for _, user in ipairs(settings.except_users) do excepted[user] = true end
 end
@@ -71,13 +71,13 @@ end
 local function on_publish(message)
   if settings.stage ~= "publish" then return end
   if not fields then prepare() end
-  if looked_at(message.exchange) then return redact(message) end
+  if glob.any(settings.names, message.exchange) then return redact(message) end
 end
 
 local function on_deliver(message)
   if settings.stage ~= "deliver" then return end
   if not fields then prepare() end
-  if looked_at(message.queue) and not excepted[message.user] then return redact(message) end
+  if glob.any(settings.names, message.queue) and not excepted[message.user] then return redact(message) end
 end
 
 plugin.filters = { publish = { order = 500, run = on_publish }, deliver = { order = 500, run = on_deliver } }

@@ -56,6 +56,16 @@ t.test("a body that is too large to look at is refused", function()
   t.settings({ max_bytes = 8192 })
 end)
 
+t.test("names choose exchanges or queues", function()
+  t.settings({ names = { "orders*" }, mask = "***" })
+  t.equal(t.publish({ exchange = "other", headers = { authorization = "x" } }), nil)
+  t.ok(t.publish({ exchange = "orders.eu", headers = { authorization = "x" } }))
+  t.settings({ stage = "deliver" })
+  t.equal(t.deliver({ exchange = "orders", queue = "q", headers = { authorization = "x" } }), nil)
+  t.ok(t.deliver({ queue = "orders", headers = { authorization = "x" } }))
+  t.settings({ names = { "*" }, stage = "publish" })
+end)
+
 t.test("on publish consumers' copies are not looked at, and the other way round", function()
   local message = { queue = "q", headers = { authorization = "x" } }
   t.equal(t.deliver(message), nil)

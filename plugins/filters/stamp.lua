@@ -28,11 +28,8 @@ local formats = {
   end,
 }
 
-local stamped
-
 local function run(message)
-  stamped = stamped or glob.any(settings.exchanges)
-  if message.delayed or not stamped(message.exchange) then return end
+  if message.delayed or not glob.any(settings.exchanges, message.exchange) then return end
   local headers, remove = {}, {}
   local function set(name, value)
     if name == "" then return end

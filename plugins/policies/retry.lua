@@ -20,14 +20,15 @@ local plugin = {
 
 local glob = require("glob")
 
-local retried, reasons
+local reasons
 
 function plugin.dead_letter(message, death)
-  if not retried then
-    retried, reasons = glob.any(settings.queues), {}
+  if not reasons then
+    reasons = {}
     for _, reason in ipairs(settings.reasons) do reasons[reason] = true end
   end
-  if not reasons[death.reason] or not retried(death.queue) or death.count > settings.tries then return end
+  if not reasons[death.reason] or death.count > settings.tries then return end
+  if not glob.any(settings.queues, death.queue) then return end
   local wait = math.min(settings.first * settings.factor ^ (death.count - 1), settings.longest)
   log.debug("try", death.count, "of", message.message_id or message.routing_key, "in", wait, "ms")
   return delay(math.floor(wait * (1 - settings.spread * math.random())))
