@@ -183,7 +183,8 @@ extension ClientChannel {
       guard claimed.elementsEqual(identity.nameOctets.bytes) || identity.tags.contains("impersonator") else {
         throw ProtocolError(
           .preconditionFailed,
-          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.identity.name)'")
+          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.identity.name)'"
+        )
       }
     }
     return keyed
