@@ -140,7 +140,7 @@ import Testing
       name: name, path: path, source: try #require(example.plugin?.placed ?? owner?.source),
       modules: example.plugin == nil ? owner?.modules ?? [] : Array(modules.values))
     guard let test = example.test else {
-      _ = try Plugin(file, settings: [:], limits: LuaLimits(seed: 1))
+      _ = try Plugin(file, PluginOptions(folder: ""))
       return
     }
     let text = PluginFile.Text(path: test.path, source: test.placed)
@@ -149,6 +149,7 @@ import Testing
 
   @Test func `there is Lua in the documents`() {
     #expect(Self.examples.count >= 5)
-    #expect(Set(Self.examples.compactMap { $0.plugin?.path }).isSuperset(of: ["README.md", "docs/lua-api.md"]))
+    let paths = Set(Self.examples.compactMap { $0.plugin?.path })
+    #expect(paths.isSuperset(of: ["README.md", "docs/lua-api.md"]))
   }
 }

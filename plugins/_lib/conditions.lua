@@ -22,8 +22,8 @@ local function parts_of(condition)
   return parts
 end
 
---- A function from a value to whether it fulfils the condition, or nil and what is wrong with the condition:
---- "operator:operand", { operator = operand, … } of which all must hold, a list of which one must, or a value.
+--- A function from a value to whether it fulfils the condition, or nil and what is wrong with the condition.
+--- That is "operator:operand", { operator = operand, … } (all must hold), a list (one must), or a value.
 function conditions.compile(condition)
   local tests, absent = {}, false
   for _, part in ipairs(parts_of(condition)) do

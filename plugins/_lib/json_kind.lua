@@ -1,8 +1,8 @@
 --- What JSON calls the values that json.decode gave.
 local json_kind = {}
 
---- "null", "boolean", "string", "integer", "number", "array", "object", or "empty": Lua has one empty table for {}
---- and [].
+--- "null", "boolean", "string", "integer", "number", "array", "object", or "empty": Lua has one empty table
+--- for {} and [].
 function json_kind.of(value)
   local kind = type(value)
   if kind == "string" or kind == "boolean" then return kind end

@@ -4,8 +4,9 @@ local kept = {}
 kept.__index = kept
 
 local fields = {
-  "exchange", "routing_key", "body", "headers", "content_type", "content_encoding", "delivery_mode", "priority",
-  "correlation_id", "reply_to", "expiration", "message_id", "timestamp", "type", "user_id", "app_id",
+  "exchange", "routing_key", "body", "headers", "content_type", "content_encoding", "delivery_mode",
+  "priority", "correlation_id", "reply_to", "expiration", "message_id", "timestamp", "type", "user_id",
+  "app_id",
 }
 
 -- Bytes that a value takes, roughly.

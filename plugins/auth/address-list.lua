@@ -1,5 +1,5 @@
 --- Looks at where a login comes from before anyone looks at who it is: networks that are let in, networks
---- that are not, and a limit on the logins of one address. Lets nobody in by itself: put it first into the chain.
+--- that are not, and a limit on the logins of one address. Lets nobody in by itself: it stands first.
 ---@type yutu.Plugin
 local plugin = {
   api = 1,

@@ -38,7 +38,9 @@ for text, expected in pairs({
 end
 
 t.test("a body that is no JSON is unroutable", function()
-  for _, text in ipairs({ "", "DE", "{", '{"order":', "\0\1" }) do t.equal(exchange:route({ body = text }), {}) end
+  for _, text in ipairs({ "", "DE", "{", '{"order":', "\0\1" }) do
+    t.equal(exchange:route({ body = text }), {})
+  end
 end)
 
 t.test("a binding without conditions takes every JSON body, with x-match any none", function()
@@ -48,7 +50,8 @@ end)
 
 t.test("a body that is too large is refused", function()
   t.settings({ max_bytes = 100 })
-  t.equal(exchange:route({ body = '"' .. ("x"):rep(200) .. '"' }).reason, "a JSON body of more than 100 bytes")
+  local verdict = exchange:route({ body = '"' .. ("x"):rep(200) .. '"' })
+  t.equal(verdict.reason, "a JSON body of more than 100 bytes")
   t.settings({ max_bytes = 16384 })
 end)
 

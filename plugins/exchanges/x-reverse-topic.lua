@@ -28,8 +28,8 @@ local function prepare(bindings)
   return root
 end
 
---- Adds what the words from `at` on lead to. seen: with more than one "#", a node is walked once for each place
---- in the pattern, so that many cost no more than nodes times words.
+--- Adds what the words from `at` on lead to. seen: with more than one "#", a node is walked once for each
+--- place in the pattern, so that many cost no more than nodes times words.
 local function walk(node, words, at, found, seen)
   if seen then
     if seen[at][node] then return end

@@ -8,7 +8,9 @@ local plugin = {
   settings = {
     header = { default = "x-deduplication-header", about = "the identifier; if empty, message_id" },
     seconds = { default = 60, min = 0.001, type = "number", about = "how long an identifier is remembered" },
-    entries = { default = 100000, type = "integer", min = 1, max = 1000000, about = "identifiers that are kept" },
+    entries = {
+      default = 100000, type = "integer", min = 1, max = 1000000, about = "identifiers; the oldest goes",
+    },
     exchanges = { default = { "*" }, type = "list", about = "globs of the exchanges that are looked at" },
   },
 }

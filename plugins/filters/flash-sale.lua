@@ -11,7 +11,9 @@ local plugin = {
     header = { default = "", about = "the header that is the key; the routing key if empty" },
     buyer = { default = "", about = "a header of which each value is admitted once a key; empty: no rule" },
     seconds = { default = 86400, min = 1, about = "how long a key is remembered after its first message" },
-    keys = { default = 100000, type = "integer", min = 1, max = 1000000, about = "keys, and buyers, that are kept" },
+    keys = {
+      default = 100000, type = "integer", min = 1, max = 1000000, about = "and of buyers; the oldest goes",
+    },
     reason = { default = "sold out", about = "what a refused publisher reads" },
   },
 }

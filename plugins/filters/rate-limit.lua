@@ -15,7 +15,9 @@ local plugin = {
     header = { default = "", about = "the header whose values have buckets, if by = \"header\"" },
     action = { default = "throttle", one_of = { "deny", "drop", "throttle" }, about = "beyond the rate" },
     exchanges = { default = { "*" }, type = "list", about = "globs of the exchanges that are limited" },
-    buckets = { default = 100000, type = "integer", min = 100, max = 1000000, about = "that are kept; the oldest goes" },
+    buckets = {
+      default = 100000, type = "integer", min = 100, max = 1000000, about = "that are kept; the oldest goes",
+    },
   },
 }
 

@@ -14,7 +14,8 @@ t.now(0)
 t.test("beyond the burst a message is refused, until time has gone by", function()
   with({ rate = 2, burst = 3, action = "deny" }, function()
     for _ = 1, 3 do t.equal(t.publish({}), nil) end
-    t.equal(t.publish({}), { verdict = "deny", reason = "more than 2 messages a second; the next in 0.500 seconds" })
+    local reason = "more than 2 messages a second; the next in 0.500 seconds"
+    t.equal(t.publish({}), { verdict = "deny", reason = reason })
     t.advance(0.5)
     t.equal(t.publish({}), nil)
     t.equal(t.publish({}).verdict, "deny")

@@ -11,7 +11,7 @@ local plugin = {
     headers = { default = {}, type = "list", about = "headers" },
     fields = { default = {}, type = "list", about = "paths in the body: card.number, items.*.price" },
     mask = { default = "***", about = "what stands in their place; empty: they are removed" },
-    keep_last = { default = 0, type = "integer", min = 0, max = 16, about = "last characters of a text that stay" },
+    keep_last = { default = 0, type = "integer", min = 0, max = 16, about = "last characters that stay" },
     except_users = { default = {}, type = "list", about = "users that see everything, on deliver" },
     max_bytes = { default = 8192, min = 1, max = 1048576, about = "larger bodies are refused" },
   },

@@ -1,7 +1,8 @@
 local t = require("yutu.test")
 
 t.settings({
-  headers = { "authorization", "x-secret" }, fields = { "card.number", "items.*.price", "items.0.note", "tags.1" },
+  headers = { "authorization", "x-secret" },
+  fields = { "card.number", "items.*.price", "items.0.note", "tags.1" },
 })
 
 local function body(text, mask)

@@ -12,7 +12,7 @@ local plugin = {
     node_name = { default = "", about = "the name that this broker stamps" },
     tenant = { default = "", about = "header for the field `tenant` of the user's identity; empty: none" },
     format = {
-      default = "milliseconds", one_of = { "milliseconds", "timestamp", "iso" }, about = "how the time is written",
+      default = "milliseconds", one_of = { "milliseconds", "timestamp", "iso" }, about = "of the time",
     },
     exchanges = { default = { "*" }, type = "list", about = "globs of the exchanges that are looked at" },
   },
