@@ -31,6 +31,11 @@ package struct Configuration: Sendable {
 
   package init() {}
 
+  /// Those that have a section, sorted.
+  package var pluginNames: [String] {
+    said.filter { $0.hasPrefix("plugins.") }.map { String($0.dropFirst("plugins.".count)) }.sorted()
+  }
+
   /// Sets a key as the file would; nil changes nothing.
   /// - Parameter option: how the one who set it calls it
   /// - Throws: if the value does not fit

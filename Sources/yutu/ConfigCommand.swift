@@ -40,7 +40,7 @@ struct CheckConfig: ParsableCommand {
 
   /// Sections for plugins that are not there, and settings that these do not take.
   private static func problems(with configuration: Configuration) -> [String] {
-    let named = configuration.said.filter { $0.hasPrefix("plugins.") }.map { $0.dropFirst("plugins.".count) }
+    let named = configuration.pluginNames
     guard !named.isEmpty || configuration.said.contains("scripting.plugins") else { return [] }
     guard PluginDisk.isFolder(configuration.plugins) else {
       return ["scripting.plugins: '\(configuration.plugins)' is no folder"]
@@ -50,7 +50,7 @@ struct CheckConfig: ParsableCommand {
     for path in PluginDisk.plugins(below: configuration.plugins) {
       if let file = try? PluginDisk.file(at: path) { known[file.name] = file }
     }
-    for name in named.sorted().map(String.init) {
+    for name in named {
       guard let file = known[name] else {
         let hint =
           Spelling.nearest(to: name, among: known.keys.sorted()).map { "; did you mean '\($0)'?" } ?? ""

@@ -81,9 +81,10 @@ struct Serve: AsyncParsableCommand {
     }
     let room = try await load(configuration, into: server)
     let loaded = try await room?.statuses() ?? []
+    let management = management(room, beside: server, level)
     do {
       let address = try await server.listen(host: host, port: port)
-      let http = try await startManagement(configuration, room, beside: server, level)
+      let http = try await start(management, configuration)
       announce(configuration, port: address?.port ?? port, http: http, plugins: loaded)
     } catch let error as ExitCode {
       throw error
@@ -96,6 +97,7 @@ struct Serve: AsyncParsableCommand {
       guard signal == SIGHUP else { break }
       _ = try? await room?.reload()
     }
+    await management.stop()
     await room?.stop()
     try await server.stop()
   }
@@ -117,14 +119,10 @@ struct Serve: AsyncParsableCommand {
     return room
   }
 
-  /// - Returns: where it listens, or nil if it does not
-  private func startManagement(
-    _ configuration: Configuration, _ room: PluginRoom?, beside server: Server, _ level: Logger.Level
-  ) async throws -> String? {
-    guard configuration.http else { return nil }
+  private func management(_ room: PluginRoom?, beside server: Server, _ level: Logger.Level) -> Management {
     var logger = Logger(label: "http", factory: { PlainLog(label: $0) })
     logger.logLevel = level
-    let management = Management(control: room ?? NoPlugins(), version: Version.current, logger: logger) {
+    return Management(control: room ?? NoPlugins(), version: Version.current, logger: logger) {
       user, password, isLoopback in
       let login = try? await server.withBroker { broker -> Management.Login? in
         guard
@@ -135,6 +133,11 @@ struct Serve: AsyncParsableCommand {
       }
       return login ?? nil
     }
+  }
+
+  /// - Returns: where it listens, or nil if it does not
+  private func start(_ management: Management, _ configuration: Configuration) async throws -> String? {
+    guard configuration.http else { return nil }
     let (host, port) = (configuration.httpHost ?? configuration.host, configuration.httpPort)
     do {
       return "\(host):\(try await management.start(host: host, port: port))"
@@ -158,6 +161,9 @@ struct Serve: AsyncParsableCommand {
     Console.say("plugins from \(plugins): \(names.isEmpty ? "none" : names)")
     for plugin in loaded {
       if let problem = plugin.problem { Console.say("plugin \(plugin.name) is unavailable: \(problem)") }
+    }
+    for name in configuration.pluginNames where !loaded.contains(where: { $0.name == name }) {
+      Console.say("plugin \(name) is configured, and is not there")
     }
     let kept = dataDir.map { $0 == ":memory:" ? "" : "; \($0) is not used" } ?? ""
     Console.say("data is in memory: nothing outlives this process\(kept)")
