@@ -37,7 +37,10 @@ let package = Package(
       dependencies: [
         "BrokerScripting", "BrokerServer", "BrokerCore", "AMQPWire", "LuaRuntime",
         .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: ours),
     .target(
@@ -61,15 +64,18 @@ let package = Package(
     .target(
       name: "BrokerCore",
       dependencies: [
-        "AMQPWire",
+        "AMQPWire", "CRegex",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: ours),
     .target(name: "AMQPWire", swiftSettings: ours),
-    .target(name: "LuaRuntime", dependencies: ["CLuaGuard"], swiftSettings: ours),
-    .target(name: "CLuaGuard", dependencies: ["CLua"]),
+    .target(
+      name: "LuaRuntime", dependencies: ["CLuaGuard", .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: ours),
+    .target(name: "CLuaGuard", dependencies: ["CLua", "CRegex"]),
+    .target(name: "CRegex"),
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
 
     .target(
@@ -83,7 +89,9 @@ let package = Package(
     .testTarget(
       name: "AMQPWireTests", dependencies: ["AMQPWire"], exclude: ["make-goldens.py"],
       resources: [.copy("goldens.txt")]),
-    .testTarget(name: "BrokerCoreTests", dependencies: ["BrokerCore", "AMQPWire", "BrokerTestKit"]),
+    .testTarget(
+      name: "BrokerCoreTests", dependencies: ["BrokerCore", "AMQPWire", "BrokerTestKit"],
+      exclude: ["make-patterns.py", "patterns.txt"]),
     .testTarget(
       name: "BrokerServerTests",
       dependencies: [
@@ -103,6 +111,8 @@ let package = Package(
       dependencies: [
         "BrokerManagement", "BrokerScripting", "BrokerServer", "BrokerCore", "LuaRuntime", "BrokerTestKit",
         .product(name: "HummingbirdTesting", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ]),
   ],
   swiftLanguageModes: [.v6]

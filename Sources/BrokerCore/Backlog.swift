@@ -37,6 +37,8 @@ public struct QueuedMessage: Comparable {
   /// Grows with each message of a queue; never given twice.
   public let position: UInt64
   public var redelivered = false
+  /// A filter failed on it once.
+  var filterFailed = false
 
   public static func == (left: QueuedMessage, right: QueuedMessage) -> Bool {
     left.position == right.position

@@ -9,8 +9,11 @@ public final class Broker {
   public let clock: any Clock
   public let logger: Logger
   public let hooks = Hooks()
+  public let later = Later()
+  public let deadlines: Deadlines
   public private(set) var vhosts: [ByteString: VirtualHost] = [:]
   private var exchangeTypes: [ByteString: ExchangeTypeMaker] = [:]
+  private var headerMatchers: [ByteString: HeaderMatcherMaker] = [:]
   private var lastConnection: UInt64 = 0
   private var refusals = 0
   private var refusalLoggedAt: UInt64?
@@ -20,6 +23,7 @@ public final class Broker {
   ) {
     self.settings = settings
     self.clock = clock
+    deadlines = Deadlines(clock: clock)
     self.logger = logger
     exchangeTypes = [
       "direct": { exchange in if exchange.isDefault { DefaultExchange() } else { Direct() } },
@@ -56,6 +60,53 @@ public final class Broker {
     logger.info("\(text())\(others)")
   }
 
+  // MARK: hooks
+
+  /// Call it after a change of `hooks`: each exchange and queue chooses its filters anew.
+  public func hooksChanged() {
+    hooks.changed()
+    for vhost in vhosts.values { vhost.hooksChanged() }
+  }
+
+  /// Publishes what the broker itself has to, a bounded number: after each read batch.
+  public func runLater() { later.run() }
+
+  // MARK: header matchers
+
+  public func knowsHeaderMatcher(_ name: ByteString) -> Bool { headerMatchers[name] != nil }
+
+  /// - Returns: nil if there is no matcher of that name
+  /// - Throws: 406 if it refuses the arguments
+  func makeHeaderMatcher(_ name: ByteString, for binding: Binding) throws(ProtocolError)
+    -> (any HeaderMatcher)?
+  {
+    guard let make = headerMatchers[name] else { return nil }
+    return try make(binding)
+  }
+
+  /// Puts a matcher into force, for new bindings and for those whose `x-match` names it. All switch together or
+  /// none does.
+  /// - Throws: what the first binding was refused for.
+  public func install(headerMatcher name: ByteString, _ make: @escaping HeaderMatcherMaker)
+    throws(ProtocolError)
+  {
+    var fresh: [(Headers, Binding, any HeaderMatcher)] = []
+    for vhost in vhosts.values {
+      for exchange in vhost.exchanges.values {
+        guard let headers = exchange.type as? Headers else { continue }
+        for binding in headers.bindings(matchedBy: name) {
+          fresh.append((headers, binding, try make(binding)))
+        }
+      }
+    }
+    headerMatchers[name] = make
+    for (headers, binding, matcher) in fresh { headers.setMatcher(matcher, of: binding) }
+    for vhost in vhosts.values { vhost.topologyChanged() }
+  }
+
+  /// Takes a matcher away from new bindings; those that have it keep it.
+  public func withdraw(headerMatcher name: ByteString) { headerMatchers[name] = nil }
+
   // MARK: exchange types
 
   /// Makes the type's object for one exchange.
@@ -69,24 +120,33 @@ public final class Broker {
 
   public func knowsExchangeType(_ name: ByteString) -> Bool { exchangeTypes[name] != nil }
 
-  /// Puts a type into force, for new exchanges and for those that have it: each of these gets a new object
-  /// and all its bindings again. All switch together or none does.
+  /// Puts a type into force, for new exchanges and for those that have it. All switch together or none does.
+  /// - Parameter existing: makes the object for an exchange that has bindings already, and gives it these
   /// - Throws: what the first exchange or binding was refused for.
-  public func install(exchangeType name: ByteString, _ make: @escaping ExchangeTypeMaker)
-    throws(ProtocolError)
-  {
+  public func install(
+    exchangeType name: ByteString, _ make: @escaping ExchangeTypeMaker, existing: ExchangeTypeMaker
+  ) throws(ProtocolError) {
     var fresh: [(exchange: Exchange, type: any ExchangeType)] = []
     for vhost in vhosts.values {
       for exchange in vhost.exchanges.values where exchange.typeName == name {
-        let type = try make(exchange)
-        for binding in exchange.orderedBindings { try type.add(binding) }
-        fresh.append((exchange, type))
+        fresh.append((exchange, try existing(exchange)))
       }
     }
     exchangeTypes[name] = make
     for (exchange, type) in fresh {
       exchange.type = type
       exchange.vhost.topologyChanged()
+    }
+  }
+
+  /// As above: each existing exchange gets a new object and all its bindings again.
+  public func install(exchangeType name: ByteString, _ make: @escaping ExchangeTypeMaker)
+    throws(ProtocolError)
+  {
+    try install(exchangeType: name, make) { (exchange) throws(ProtocolError) in
+      let type = try make(exchange)
+      for binding in exchange.orderedBindings { try type.add(binding) }
+      return type
     }
   }
 

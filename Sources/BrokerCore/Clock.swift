@@ -8,6 +8,12 @@
 public protocol Clock: AnyObject, Sendable {
   /// Nanoseconds since some moment in the past; never goes back.
   var nanoseconds: UInt64 { get }
+  /// Seconds since 1970.
+  var wallSeconds: UInt64 { get }
+}
+
+extension Clock {
+  public var wallSeconds: UInt64 { UInt64(max(0, time(nil))) }
 }
 
 public final class SystemClock: Clock {

@@ -11,6 +11,7 @@ public final class Consumer {
   /// How many messages it may hold unacknowledged; 0 is no limit.
   public let prefetch: Int
   public let arguments: FieldTable
+  public let identity: Identity
   /// The channel's: delivery tags, and the limit that its consumers share.
   public let deliveries: Deliveries
   private let outlet: any ConsumerOutlet
@@ -20,7 +21,8 @@ public final class Consumer {
 
   public init(
     tag: ByteString, queue: Queue, noAck: Bool, exclusive: Bool = false, priority: Int = 0, prefetch: Int = 0,
-    arguments: FieldTable = [:], deliveries: Deliveries, outlet: any ConsumerOutlet
+    arguments: FieldTable = [:], identity: Identity = .none, deliveries: Deliveries,
+    outlet: any ConsumerOutlet
   ) {
     self.tag = tag
     self.queue = queue
@@ -29,6 +31,7 @@ public final class Consumer {
     self.priority = priority
     self.prefetch = prefetch
     self.arguments = arguments
+    self.identity = identity
     self.deliveries = deliveries
     self.outlet = outlet
   }
@@ -40,9 +43,14 @@ public final class Consumer {
   }
 
   // hot:
-  func take(_ queued: QueuedMessage) {
+  @inline(__always)
+  func take(_ queued: QueuedMessage) { take(queued, showing: queued.message) }
+
+  /// - Parameter shown: the message as the filters let the consumer see it
+  // hot:
+  func take(_ queued: QueuedMessage, showing shown: Message) {
     let tag = deliveries.nextTag()
-    outlet.deliver(queued.message, tag: tag, redelivered: queued.redelivered)
+    outlet.deliver(shown, tag: tag, redelivered: queued.redelivered)
     guard !noAck else { return }
     unsettled += 1
     deliveries.append(Delivery(tag: tag, queued: queued, consumer: self, limited: true))

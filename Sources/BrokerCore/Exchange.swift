@@ -18,6 +18,8 @@ public final class Exchange {
   /// Bindings of other exchanges that lead here.
   var incoming: Set<Binding> = []
   var routedStamp: UInt64 = 0
+  /// Those of the broker's filters that are for this exchange.
+  public private(set) var publishFilters: [any MessageFilter] = []
 
   init(_ definition: ExchangeDefinition, vhost: VirtualHost) {
     name = definition.name
@@ -28,6 +30,11 @@ public final class Exchange {
     arguments = definition.arguments
     alternateExchange = definition.arguments["alternate-exchange"]?.string
     self.vhost = vhost
+    chooseFilters()
+  }
+
+  func chooseFilters() {
+    publishFilters = vhost.broker.hooks.publishFilters.filter { $0.isFor(vhost: vhost.name, name: name) }
   }
 
   public var isDefault: Bool { name.isEmpty }

@@ -24,6 +24,15 @@ public protocol ExchangeType: AnyObject {
 /// Makes the object for one exchange, or throws 406 if the exchange's arguments are refused.
 public typealias ExchangeTypeMaker = (Exchange) throws(ProtocolError) -> any ExchangeType
 
+/// What happens while a message is routed.
+public enum RouteStep {
+  case asked(Exchange)
+  case bound(Binding)
+  case named(Queue)
+  /// Nothing matched in the first, so the second is asked.
+  case alternate(Exchange, Exchange)
+}
+
 /// Where one message goes. One object serves a whole virtual host, and is used again for each message.
 public final class Destinations {
   /// Each queue once, in the order in which they were found.
@@ -36,6 +45,13 @@ public final class Destinations {
   private(set) var choices = 0
   /// A script has said that the message is to be dropped.
   public private(set) var isDropped = false
+  /// Exchanges that want to route the message later.
+  private(set) var delays: [(exchange: Exchange, milliseconds: Int64)] = []
+  /// Set while the exchange that delayed the message routes it.
+  public private(set) var delayedMilliseconds: Int64?
+  private var asked: Exchange?
+  /// Hears of each step of a route that is to be explained.
+  var trace: ((RouteStep) -> Void)?
   private var stamp: UInt64 = 0
   private unowned let vhost: VirtualHost
 
@@ -44,6 +60,7 @@ public final class Destinations {
   // hot:
   public func add(_ binding: Binding) {
     choices += 1
+    trace?(.bound(binding))
     switch binding.destination {
     case .queue(let queue): add(queue)
     case .exchange(let exchange): visit(exchange)
@@ -54,6 +71,7 @@ public final class Destinations {
   public func add(queueNamed name: UnsafeRawBufferPointer) {
     guard let queue = vhost.destination(named: name) else { return }
     choices += 1
+    trace?(.named(queue))
     add(queue)
   }
 
@@ -61,6 +79,12 @@ public final class Destinations {
   public func drop() {
     choices += 1
     isDropped = true
+  }
+
+  /// The exchange at hand gets the message again after that time.
+  public func delay(milliseconds: Int64) {
+    choices += 1
+    if let asked { delays.append((asked, milliseconds)) }
   }
 
   private func add(_ queue: Queue) {
@@ -78,20 +102,29 @@ public final class Destinations {
   /// Asks `exchange` and all that are reached from it: bound exchanges, and alternate ones where nothing
   /// matched. Each exchange is asked once, so cycles end.
   // hot:
-  func resolve(_ message: Message, from exchange: Exchange) throws(ProtocolError) {
+  func resolve(_ message: Message, from exchange: Exchange, delayedMilliseconds: Int64? = nil)
+    throws(ProtocolError)
+  {
     stamp &+= 1
     queues.removeAll(keepingCapacity: true)
     waiting.removeAll(keepingCapacity: true)
     isDropped = false
+    if !delays.isEmpty { delays = [] }
+    self.delayedMilliseconds = delayedMilliseconds
     byKeyAlone = message.header.extraKeys == nil
     visit(exchange)
     while let next = waiting.popLast() {
       choices = 0
+      asked = next
+      trace?(.asked(next))
       byKeyAlone = byKeyAlone && next.type.routesByKeyAlone
       try next.type.route(message, into: self)
       if choices == 0, let name = next.alternateExchange, let alternate = vhost.exchanges[name] {
+        trace?(.alternate(next, alternate))
         visit(alternate)
       }
+      self.delayedMilliseconds = nil
     }
+    asked = nil
   }
 }

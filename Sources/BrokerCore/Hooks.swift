@@ -42,7 +42,10 @@ public enum Answer<Value> {
 
 /// An answer that comes later, on the core loop.
 public final class Pending<Value> {
-  private var value: Value?
+  /// As an answer: the value, if it has come already.
+  public var answer: Answer<Value> { value.map { .now($0) } ?? .later(self) }
+
+  public private(set) var value: Value?
   private var waiter: ((Value) -> Void)?
 
   public init() {}
@@ -262,6 +265,14 @@ public protocol MessageFilter: AnyObject {
   func run(_ message: Message, _ context: FilterContext) -> FilterVerdict
 }
 
+/// Decides for one binding of a headers exchange whose `x-match` names it.
+public protocol HeaderMatcher: AnyObject {
+  func matches(_ message: Message) -> Bool
+}
+
+/// Makes the matcher of one binding, or throws 406 if its arguments are refused.
+public typealias HeaderMatcherMaker = (Binding) throws(ProtocolError) -> any HeaderMatcher
+
 // MARK: declarations
 
 public enum DeclareAnswer {
@@ -269,6 +280,20 @@ public enum DeclareAnswer {
   /// These arguments are set, the others stay.
   case changed(FieldTable)
   case denied(String)
+}
+
+extension DeclareAnswer {
+  /// - Throws: 406 with the reason of a denial
+  func applied(to arguments: FieldTable) throws(ProtocolError) -> FieldTable {
+    switch self {
+    case .pass: return arguments
+    case .denied(let reason): throw ProtocolError(.preconditionFailed, reason)
+    case .changed(let set):
+      var changed = arguments
+      for (name, value) in set.fields { changed[name] = value }
+      return changed
+    }
+  }
 }
 
 public protocol DeclarePolicy: AnyObject {
@@ -281,7 +306,10 @@ public protocol DeclarePolicy: AnyObject {
 // MARK: dead letters
 
 public struct Death {
-  public enum Reason: String, Sendable { case rejected, expired, maxlen, deliveryLimit = "delivery_limit" }
+  public enum Reason: String, Sendable {
+    case rejected, expired, maxlen
+    case deliveryLimit = "delivery_limit"
+  }
   public var reason: Reason
   /// How often this queue has dead-lettered this message for this reason, this time included.
   public var count: Int64

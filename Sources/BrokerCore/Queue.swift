@@ -17,6 +17,9 @@ public final class Queue {
   public private(set) var unsettledCount = 0
   public private(set) var isDeleted = false
   private var hadConsumer = false
+  /// Those of the broker's filters that are for this queue.
+  public private(set) var enqueueFilters: [any MessageFilter] = []
+  private var deliverFilters: [any MessageFilter] = []
 
   /// Bindings that lead here.
   var incoming: Set<Binding> = []
@@ -31,6 +34,13 @@ public final class Queue {
     owner = definition.owner
     arguments = definition.arguments
     self.vhost = vhost
+    chooseFilters()
+  }
+
+  func chooseFilters() {
+    let hooks = vhost.broker.hooks
+    enqueueFilters = hooks.enqueueFilters.filter { $0.isFor(vhost: vhost.name, name: name) }
+    deliverFilters = hooks.deliverFilters.filter { $0.isFor(vhost: vhost.name, name: name) }
   }
 
   public var readyCount: Int { backlog.count }
@@ -47,6 +57,55 @@ public final class Queue {
       hand(queued, to: consumer)
     } else {
       backlog.append(queued)
+    }
+  }
+
+  /// What became of a message that was offered to a queue.
+  public enum Offered {
+    /// It is in, or handed over; or a filter lets it in later.
+    case taken
+    case dropped
+    case refused(String)
+  }
+
+  /// `enqueue`, if the filters before the queue let the message in.
+  public func offer(_ message: Message, by identity: Identity, delayedMilliseconds: Int64? = nil) -> Offered {
+    var message = message
+    guard !enqueueFilters.isEmpty, delayedMilliseconds == nil else {
+      enqueue(message)
+      return .taken
+    }
+    let context = FilterContext(vhost: vhost, identity: identity, queue: self)
+    for filter in enqueueFilters {
+      switch filter.run(message, context) {
+      case .pass: continue
+      case .changed(let changed): message = changed
+      case .dropped(let reason):
+        vhost.messageDropped(message, queue: name, reason)
+        return .dropped
+      case .denied(let reason), .failed(let reason): return .refused(reason)
+      case .throttled(let milliseconds): vhost.throttle(milliseconds)
+      case .delayed(let milliseconds):
+        let delayed = message
+        vhost.broker.deadlines.after(milliseconds: milliseconds) { [weak self] in
+          guard let self, !isDeleted else { return }
+          _ = offer(delayed, by: identity, delayedMilliseconds: milliseconds)
+        }
+        return .taken
+      }
+    }
+    enqueue(message)
+    return .taken
+  }
+
+  /// A message that was here takes its place again after a time.
+  func comeBack(_ queued: QueuedMessage, after milliseconds: Int64) {
+    vhost.broker.deadlines.after(milliseconds: milliseconds) { [weak self] in
+      guard let self, !isDeleted else { return }
+      var back = queued
+      back.redelivered = true
+      backlog.putBack(back)
+      drain()
     }
   }
 
@@ -85,31 +144,75 @@ public final class Queue {
 
   @inline(__always)
   private func hand(_ queued: QueuedMessage, to consumer: Consumer) {
+    guard deliverFilters.isEmpty else { return handFiltered(queued, to: consumer) }
     if !consumer.noAck { unsettledCount += 1 }
     consumer.take(queued)
+  }
+
+  private func handFiltered(_ queued: QueuedMessage, to consumer: Consumer) {
+    guard let shown = filtered(queued, for: consumer.identity) else { return }
+    if !consumer.noAck { unsettledCount += 1 }
+    consumer.take(queued, showing: shown)
+  }
+
+  /// - Returns: the message as its consumer is to see it; nil if it does not get it
+  private func filtered(_ queued: QueuedMessage, for identity: Identity) -> Message? {
+    var shown = queued.message
+    let context = FilterContext(
+      vhost: vhost, identity: identity, queue: self, redelivered: queued.redelivered)
+    for filter in deliverFilters {
+      switch filter.run(shown, context) {
+      case .pass, .throttled: continue
+      case .changed(let changed): shown = changed
+      case .dropped(let reason):
+        vhost.messageDropped(shown, queue: name, reason)
+        return nil
+      case .denied:
+        die(queued, .rejected)
+        return nil
+      case .delayed(let milliseconds):
+        comeBack(queued, after: milliseconds)
+        return nil
+      case .failed:
+        if queued.filterFailed {
+          die(queued, .rejected)
+        } else {
+          var back = queued
+          back.filterFailed = true
+          backlog.putBack(back)
+        }
+        return nil
+      }
+    }
+    return shown
   }
 
   /// `basic.get`. With a getter the message is its until it is settled, without one it is gone.
   /// - Parameter getter: a consumer that is in no queue's list, to hold the delivery
   /// - Returns: the message, its delivery tag, and nil if the queue is empty
-  public func get(_ getter: Consumer) -> (queued: QueuedMessage, tag: UInt64)? {
-    guard let queued = backlog.popFirst() else { return nil }
+  public func get(_ getter: Consumer) -> (shown: Message, redelivered: Bool, tag: UInt64)? {
+    var found: (queued: QueuedMessage, shown: Message)?
+    while found == nil, let next = backlog.popFirst() {
+      let shown = deliverFilters.isEmpty ? next.message : filtered(next, for: getter.identity)
+      found = shown.map { (next, $0) }
+    }
+    guard let (queued, shown) = found else { return nil }
     let tag = getter.deliveries.nextTag()
     if !getter.noAck {
       unsettledCount += 1
       getter.deliveries.append(Delivery(tag: tag, queued: queued, consumer: getter, limited: false))
     }
-    return (queued, tag)
+    return (shown, queued.redelivered, tag)
   }
 
   // hot:
   func settle(_ queued: QueuedMessage, _ settlement: Settlement) {
     unsettledCount -= 1
-    if case .rejected(requeue: true) = settlement, !isDeleted {
-      var back = queued
-      back.redelivered = true
-      backlog.putBack(back)
-    }
+    guard case .rejected(let requeue) = settlement, !isDeleted else { return }
+    guard requeue else { return die(queued, .rejected) }
+    var back = queued
+    back.redelivered = true
+    backlog.putBack(back)
   }
 
   /// Drops what is ready; what is unsettled stays with its consumers.

@@ -15,6 +15,8 @@ public final class VirtualHost {
   private lazy var destinations = Destinations(vhost: self)
   /// Who publishes the message that is being routed, for scripts that ask.
   public private(set) var publisher = Identity.none
+  /// How long the publisher of the message at hand is to be held back, because a filter says so.
+  private var throttleMilliseconds: Int64 = 0
 
   init(name: ByteString, broker: Broker) {
     self.name = name
@@ -35,17 +37,180 @@ public final class VirtualHost {
 
   func topologyChanged() { topology &+= 1 }
 
+  func hooksChanged() {
+    for exchange in exchanges.values { exchange.chooseFilters() }
+    for queue in queueTable.values { queue.chooseFilters() }
+    topologyChanged()
+  }
+
   // MARK: publishing
+
+  /// What became of a message.
+  public enum Published {
+    /// So many queues have it; with none it was unroutable.
+    case queued(Int)
+    /// A script dropped it: it counts as accepted.
+    case dropped
+    /// It is routed later.
+    case delayed
+  }
+
+  /// A message on its way: through the filters and routed, but in no queue yet.
+  public struct Routed {
+    public let message: Message
+    public fileprivate(set) var queues: ContiguousArray<Queue> = []
+    fileprivate var delays: [(exchange: Exchange, milliseconds: Int64)] = []
+    fileprivate var isDropped = false
+    /// It goes nowhere because nothing wants it, not because a script says so.
+    public var isUnroutable: Bool { queues.isEmpty && delays.isEmpty && !isDropped }
+  }
+
+  /// The filters before the exchange, the route, and into the queues.
+  /// - Parameters:
+  ///   - filtered: it has been through the filters
+  ///   - delayedMilliseconds: it comes after a delay
+  /// - Throws: when a filter, the exchange or a queue refuses the message. Other queues may have it then.
+  // hot:
+  public func publish(
+    _ message: Message, to exchange: Exchange, by identity: Identity, filtered: Bool = false,
+    delayedMilliseconds: Int64? = nil
+  ) throws(ProtocolError) -> Published {
+    let routed = try prepare(
+      message, to: exchange, by: identity, filtered: filtered, delayedMilliseconds: delayedMilliseconds)
+    return try enqueue(routed, by: identity)
+  }
+
+  /// The filters and the route.
+  // hot:
+  public func prepare(
+    _ message: Message, to exchange: Exchange, by identity: Identity, filtered: Bool = false,
+    delayedMilliseconds: Int64? = nil
+  ) throws(ProtocolError) -> Routed {
+    var message = message
+    if !exchange.publishFilters.isEmpty, !filtered {
+      switch try filter(message, to: exchange, by: identity) {
+      case .pass(let passed): message = passed
+      case .dropped: return Routed(message: message, isDropped: true)
+      case .delayed(let delayed, let milliseconds):
+        return Routed(message: delayed, delays: [(exchange, milliseconds)])
+      }
+    }
+    let destinations = try route(
+      message, from: exchange, publisher: identity, delayedMilliseconds: delayedMilliseconds)
+    if destinations.isDropped { messageDropped(message, queue: nil, "dropped by its exchange") }
+    return Routed(
+      message: message, queues: destinations.queues, delays: destinations.delays,
+      isDropped: destinations.isDropped)
+  }
+
+  /// Into the queues that a route has found.
+  /// - Throws: when a filter before a queue refuses the message. Other queues may have it then.
+  // hot:
+  public func enqueue(_ routed: Routed, by identity: Identity) throws(ProtocolError) -> Published {
+    var refusal: String?
+    var count = 0
+    for queue in routed.queues where !queue.isDeleted {
+      count += 1
+      guard !queue.enqueueFilters.isEmpty else {
+        queue.enqueue(routed.message)
+        continue
+      }
+      if case .refused(let reason) = queue.offer(routed.message, by: identity) { refusal = reason }
+    }
+    for (exchange, milliseconds) in routed.delays {
+      delay(routed.message, to: exchange.name, by: identity, milliseconds)
+    }
+    if let refusal { throw ProtocolError(.preconditionFailed, refusal) }
+    if routed.isDropped { return .dropped }
+    return count == 0 && !routed.delays.isEmpty ? .delayed : .queued(count)
+  }
+
+  /// The queues of the last publish, if a message with the same key goes to them as well, unseen by any filter.
+  public var repeatableQueues: ContiguousArray<Queue>? {
+    guard destinations.byKeyAlone, destinations.delays.isEmpty, !destinations.isDropped,
+      destinations.queues.allSatisfy(\.enqueueFilters.isEmpty)
+    else { return nil }
+    return destinations.queues
+  }
 
   /// Where a message goes, valid until the next message is routed.
   /// - Throws: when the exchange refuses the message.
   // hot:
-  public func route(_ message: Message, from exchange: Exchange, publisher: Identity) throws(ProtocolError)
-    -> Destinations
-  {
-    self.publisher = publisher
-    try destinations.resolve(message, from: exchange)
+  public func route(
+    _ message: Message, from exchange: Exchange, publisher identity: Identity,
+    delayedMilliseconds: Int64? = nil
+  ) throws(ProtocolError) -> Destinations {
+    publisher = identity
+    try destinations.resolve(message, from: exchange, delayedMilliseconds: delayedMilliseconds)
     return destinations
+  }
+
+  /// As `route`, and tells each step.
+  public func explain(
+    _ message: Message, from exchange: Exchange, by identity: Identity, _ each: @escaping (RouteStep) -> Void
+  ) throws(ProtocolError) -> (queues: [Queue], isDropped: Bool, delays: Int) {
+    destinations.trace = each
+    defer { destinations.trace = nil }
+    let found = try route(message, from: exchange, publisher: identity)
+    return (Array(found.queues), found.isDropped, found.delays.count)
+  }
+
+  private func delay(
+    _ message: Message, to exchange: ByteString, by identity: Identity, _ milliseconds: Int64
+  ) {
+    let hops = broker.later.hops
+    broker.deadlines.after(milliseconds: milliseconds) { [weak self] in
+      guard let self else { return }
+      broker.later.append(
+        LaterMessage(
+          vhost: self, goal: .exchange(exchange, filtered: true), message: message, identity: identity,
+          delayedMilliseconds: milliseconds, hops: hops))
+    }
+  }
+
+  // MARK: filters
+
+  private enum Filtered {
+    case pass(Message)
+    case dropped
+    case delayed(Message, Int64)
+  }
+
+  /// Each filter sees what those before it changed; a delay begins when all have agreed to it.
+  private func filter(_ message: Message, to exchange: Exchange, by identity: Identity)
+    throws(ProtocolError) -> Filtered
+  {
+    var message = message
+    var delay: Int64?
+    let context = FilterContext(vhost: self, identity: identity)
+    for filter in exchange.publishFilters {
+      switch filter.run(message, context) {
+      case .pass: continue
+      case .changed(let changed): message = changed
+      case .dropped(let reason):
+        messageDropped(message, queue: nil, reason)
+        return .dropped
+      case .denied(let reason), .failed(let reason): throw ProtocolError(.preconditionFailed, reason)
+      case .delayed(let milliseconds): delay = max(delay ?? 0, milliseconds)
+      case .throttled(let milliseconds): throttle(milliseconds)
+      }
+    }
+    return delay.map { .delayed(message, $0) } ?? .pass(message)
+  }
+
+  func throttle(_ milliseconds: Int64) { throttleMilliseconds = max(throttleMilliseconds, milliseconds) }
+
+  /// How long filters want the publisher to be held back since this was last asked; 0: not at all.
+  // hot:
+  public func takeThrottle() -> Int64 {
+    guard throttleMilliseconds != 0 else { return 0 }
+    defer { throttleMilliseconds = 0 }
+    return throttleMilliseconds
+  }
+
+  func messageDropped(_ message: Message, queue: ByteString?, _ reason: String) {
+    broker.hooks.happened(
+      .messageDropped(DroppedMessage(message, vhost: name, queue: queue, reason: reason)))
   }
 
   // MARK: exchanges
@@ -63,7 +228,12 @@ public final class VirtualHost {
 
   /// Makes an exchange, or checks that the one there is was declared alike.
   /// - Throws: 403 for a reserved name, 406 for another type or other properties, and what the type refuses.
-  public func declare(_ definition: ExchangeDefinition) throws(ProtocolError) {
+  public func declare(_ asked: ExchangeDefinition, by identity: Identity = .none) throws(ProtocolError) {
+    var definition = asked
+    for policy in broker.hooks.declarePolicies {
+      let answer = policy.exchangeDeclared(definition, in: name, by: identity)
+      definition.arguments = try answer.applied(to: definition.arguments)
+    }
     guard broker.knowsExchangeType(definition.type) else {
       throw ProtocolError(.preconditionFailed, "unknown exchange type '\(definition.type)'")
     }
@@ -84,6 +254,7 @@ public final class VirtualHost {
     exchange.type = try broker.makeType(of: exchange)
     exchanges[definition.name] = exchange
     topologyChanged()
+    broker.hooks.happened(.exchangeCreated(exchange))
   }
 
   /// - Throws: 406 if it has bindings and `ifUnused` is asked for. A missing one is no error.
@@ -102,6 +273,7 @@ public final class VirtualHost {
     while let next = doomed.popLast() {
       guard exchanges.removeValue(forKey: next.name) != nil else { continue }
       topologyChanged()
+      broker.hooks.happened(.exchangeDeleted(next))
       for binding in next.bindings.values { next.remove(binding) }
       for binding in next.incoming where detach(binding) { doomed.append(binding.source) }
     }
@@ -137,7 +309,13 @@ public final class VirtualHost {
 
   /// Makes a queue, or checks that the one there is was declared alike.
   /// - Throws: 405 for another connection's exclusive queue, 406 for other properties or wrong arguments.
-  public func declare(_ definition: QueueDefinition) throws(ProtocolError) -> Queue {
+  public func declare(_ asked: QueueDefinition, by identity: Identity = .none) throws(ProtocolError) -> Queue
+  {
+    var definition = asked
+    for policy in broker.hooks.declarePolicies {
+      let answer = policy.queueDeclared(definition, in: name, by: identity)
+      definition.arguments = try answer.applied(to: definition.arguments)
+    }
     if let queue = queueTable[definition.name] {
       try queue.expectEqual(to: definition)
       return queue
@@ -146,6 +324,7 @@ public final class VirtualHost {
     try queue.checkArguments()
     queueTable[definition.name] = queue
     topologyChanged()
+    broker.hooks.happened(.queueCreated(queue))
     return queue
   }
 
@@ -170,6 +349,7 @@ public final class VirtualHost {
     topologyChanged()
     for binding in queue.incoming { remove(binding) }
     queue.close()
+    broker.hooks.happened(.queueDeleted(queue))
   }
 
   // MARK: bindings

@@ -1,3 +1,131 @@
-/// The HTTP API and the metrics. Knows no socket of AMQP.
+/// The HTTP listener: the API and the metrics, on threads of their own. Knows no socket of AMQP, and of the
+/// broker only what `PluginControl` tells.
 
+package import BrokerScripting
 internal import Hummingbird
+internal import HummingbirdCore
+package import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+
+package final class Management: Sendable {
+  /// Who logged in.
+  package struct Login: Sendable, Equatable {
+    package var name: String
+    package var tags: [String]
+
+    package init(name: String, tags: [String]) {
+      self.name = name
+      self.tags = tags
+    }
+  }
+
+  /// - Returns: nil for whoever may not log in; the reason is for the log only
+  package typealias Authenticate =
+    @Sendable (_ user: String, _ password: String, _ peerIsLoopback: Bool) async -> Login?
+
+  private struct Running {
+    let application: Task<Void, Never>
+    let group: MultiThreadedEventLoopGroup
+  }
+
+  private let responder: ManagementResponder
+  private let logger: Logger
+  private let running = Mutex<Running?>(nil)
+
+  package init(
+    control: any PluginControl, version: String, logger: Logger, authenticate: @escaping Authenticate
+  ) {
+    let plugins = PluginRoutes(control: control)
+    let metrics = MetricsRoute(control: control, version: version, logger: logger)
+    responder = ManagementResponder(
+      routes: plugins.routes + metrics.routes, authenticate: authenticate, logger: logger)
+    // Hummingbird's own lines about its start are said by who starts us.
+    var quiet = logger
+    quiet.logLevel = max(logger.logLevel, .warning)
+    self.logger = quiet
+  }
+
+  /// - Parameter port: 0 lets the system choose
+  /// - Returns: the port that is listened on
+  /// - Throws: if it cannot be listened on, or is running already
+  package func start(host: String, port: Int) async throws -> Int {
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let (ports, continuation) = AsyncThrowingStream.makeStream(of: Int.self)
+    let application = application(host: host, port: port, on: group) { continuation.yield($0) }
+    let task = Task {
+      do {
+        try await application.run()
+        continuation.finish(throwing: CancellationError())
+      } catch { continuation.finish(throwing: error) }
+    }
+    let isOnly = running.withLock { running in
+      guard running == nil else { return false }
+      running = Running(application: task, group: group)
+      return true
+    }
+    guard isOnly else {
+      await Self.end(Running(application: task, group: group))
+      throw ManagementError.isRunning
+    }
+    do {
+      for try await port in ports { return port }
+      throw CancellationError()
+    } catch {
+      await stop()
+      throw error
+    }
+  }
+
+  /// Ends the listener and its connections; requests under way are not waited for.
+  package func stop() async {
+    let ended = running.withLock { running in
+      defer { running = nil }
+      return running
+    }
+    if let ended { await Self.end(ended) }
+  }
+
+  private static func end(_ running: Running) async {
+    running.application.cancel()
+    await running.application.value
+    try? await running.group.shutdownGracefully()
+  }
+
+  func application(
+    host: String = "127.0.0.1", port: Int = 0, on group: any EventLoopGroup,
+    running: @escaping @Sendable (Int) -> Void = { _ in }
+  ) -> Application<ManagementResponder> {
+    let bounds = ManagementBounds.self
+    return Application(
+      responder: responder,
+      server: .http1(
+        configuration: .init(
+          idleTimeout: .seconds(bounds.idleSeconds),
+          httpDecoderConfiguration: .init(
+            maxHeaderFieldSize: bounds.headerOctets, maxHeaderListSize: bounds.headersOctets,
+            maxHeaderFieldCount: bounds.headers))),
+      configuration: ApplicationConfiguration(
+        address: .hostname(host, port: port),
+        availableConnectionsDelegate: MaximumAvailableConnections(bounds.connections, logger: logger)),
+      onServerRunning: { channel in running(channel.localAddress?.port ?? port) },
+      eventLoopGroupProvider: .shared(group),
+      logger: logger)
+  }
+}
+
+package enum ManagementError: Error { case isRunning }
+
+/// What a client may ask us to hold.
+enum ManagementBounds {
+  static let connections = 256
+  static let idleSeconds: Int64 = 60
+  static let headerOctets = 16 << 10
+  static let headersOctets = 64 << 10
+  static let headers = 100
+  static let bodyOctets = 1 << 20
+  /// Of names in AMQP (short strings), users' names too.
+  static let nameOctets = 255
+  static let jsonNesting = 32
+}

@@ -9,7 +9,7 @@
 
 package struct LoopAllowance {
   static let second: UInt64 = 1_000_000_000
-  static let allowed: UInt64 = 100_000_000
+  package static let standard: UInt64 = 100_000_000
   static let longest: UInt64 = 60 * second
 
   private var windowStart: UInt64 = 0
@@ -18,7 +18,9 @@ package struct LoopAllowance {
   /// 0: open.
   private var shutUntil: UInt64 = 0
 
-  package init() {}
+  private let allowed: UInt64
+
+  package init(nanoseconds: UInt64 = LoopAllowance.standard) { allowed = nanoseconds }
 
   package var mayBeShut: Bool { shutUntil != 0 }
 
@@ -39,7 +41,7 @@ package struct LoopAllowance {
       spent = 0
     }
     spent += nanoseconds
-    guard spent > Self.allowed else { return nil }
+    guard spent > allowed else { return nil }
     let length = pause
     shutUntil = now + length
     pause = min(pause * 2, Self.longest)

@@ -132,7 +132,14 @@ package struct PluginFolder {
         contents.problems.append(problem(entry.path, "cannot be read"))
         continue
       }
-      texts[entry.path] = String(decoding: bytes, as: UTF8.self)
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        contents.problems.append(problem(entry.path, "is not UTF-8"))
+        continue
+      }
+      texts[entry.path] = text
+    }
+    if entries.count >= Self.mostFiles {
+      contents.problems.append(problem(root.lastPathComponent, "holds more than \(Self.mostFiles) files"))
     }
     var names: Set<String> = []
     for path in texts.keys.sorted() {

@@ -1,6 +1,5 @@
 /// Makes plugins of changed files, away from the core loop. Knows no exchange.
 
-internal import Foundation
 package import LuaRuntime
 
 /// What the operator says about plugins.
@@ -10,6 +9,14 @@ package struct PluginOptions: Sendable {
   package var enabled: [String: Bool] = [:]
   package var settings: [String: [String: LuaValue]] = [:]
   package var limits = LuaLimits()
+  package var routeBudget = LuaBudget.route
+  package var hookBudget = LuaBudget.hook
+  /// How much of a second a plugin may take.
+  package var loopNanosecondsPerSecond = LoopAllowance.standard
+  /// Who is asked at a login, in this order; nil: `internal`, then all enabled plugins by name.
+  package var authChain: [String]?
+  /// Clients may bind with `x-match = "lua"`.
+  package var clientExpressions = false
 
   package init(folder: String) { self.folder = folder }
 }
@@ -20,16 +27,43 @@ package struct PluginOptions: Sendable {
 /// reference, and `take` hands them over once; it traps when it is called twice.
 package final class PluginChanges: @unchecked Sendable {
   private var loaded: [Plugin]?
-  package let removed: [String]
-  package let problems: [PluginProblem]
+  package private(set) var removed: [String]
+  package private(set) var problems: [PluginProblem]
   /// Those whose file could not be read before, or that had a namesake.
   package let healed: [String]
 
-  init(loaded: [Plugin], removed: [String], problems: [PluginProblem], healed: [String]) {
+  init(loaded: [Plugin], removed: [String], problems: [PluginProblem], healed: [String] = []) {
     self.loaded = loaded
     self.removed = removed
     self.problems = problems
     self.healed = healed
+  }
+
+  var isEmpty: Bool { loaded?.isEmpty ?? true && removed.isEmpty && problems.isEmpty && healed.isEmpty }
+
+  /// Exchange types and matchers whose bindings the new versions want to see.
+  package var wanted: (types: Set<String>, matchers: Set<String>) {
+    let plugins = loaded ?? []
+    return (
+      Set(plugins.filter(\.manifest.isExchangeType).map(\.name)),
+      Set(plugins.filter { $0.manifest.matcher != nil }.map(\.name))
+    )
+  }
+
+  /// Gives the new versions what exists: away from the core loop. One that refuses it is a problem.
+  package func prepare(_ snapshot: BindingSnapshot) {
+    var accepted: [Plugin] = []
+    for plugin in loaded ?? [] {
+      do throws(LuaError) {
+        try plugin.prepare(snapshot)
+        accepted.append(plugin)
+      } catch {
+        problems.append(
+          PluginProblem(
+            name: plugin.name, path: plugin.file.path, reason: "\(plugin.file.path): \(error.message)"))
+      }
+    }
+    loaded = accepted
   }
 
   func take() -> [Plugin] {
@@ -59,27 +93,56 @@ package struct PluginLoader {
   /// - Returns: nil if nothing changed since the last call
   package mutating func changes() -> PluginChanges? {
     guard let contents = folder.contentsIfChanged(again: !missed.isEmpty) else { return nil }
+    let changes = changes(contents) { [tried] file in tried[file.name] != file }
+    return changes.isEmpty ? nil : changes
+  }
+
+  /// Looks at the folder whether it changed or not: all that is not in force as it stands there is tried.
+  package mutating func reloaded(over inForce: [String: PluginFile]) -> PluginChanges {
+    guard let contents = folder.contentsIfChanged(again: true) else {
+      return PluginChanges(loaded: [], removed: [], problems: folderProblems)
+    }
+    let here = Set(contents.files.map(\.name))
+    missed.formUnion(inForce.keys.filter { !here.contains($0) })
+    tried.merge(inForce) { known, _ in known }
+    return changes(contents) { file in inForce[file.name] != file }
+  }
+
+  /// What leads from the plugins in force to those of an earlier generation.
+  package func changes(to files: [String: PluginFile], from inForce: [String: PluginFile]) -> PluginChanges {
+    var loaded: [Plugin] = []
+    var problems: [PluginProblem] = []
+    for file in files.values.sorted(by: { $0.name < $1.name }) where inForce[file.name] != file {
+      do throws(LuaError) {
+        loaded.append(try Plugin(file, options))
+      } catch {
+        problems.append(PluginProblem(file, error))
+      }
+    }
+    let removed = inForce.keys.filter { files[$0] == nil }.sorted()
+    return PluginChanges(loaded: loaded, removed: removed, problems: problems)
+  }
+
+  private mutating func changes(_ contents: PluginFolder.Contents, isNew: (PluginFile) -> Bool)
+    -> PluginChanges
+  {
     var loaded: [Plugin] = []
     var problems = contents.problems.filter { !folderProblems.contains($0) }
     let troubled = Set(contents.problems.map(\.name))
     let healed = Set(folderProblems.map(\.name)).subtracting(troubled)
     folderProblems = contents.problems
-    // What is wrong with its text is said once more.
-    for name in healed.intersection(refused) { tried[name] = nil }
-    for file in contents.files where tried[file.name] != file {
+    for file in contents.files
+    where isNew(file) || healed.contains(file.name) && refused.contains(file.name) {
       tried[file.name] = file
       refused.remove(file.name)
       do throws(LuaError) {
-        loaded.append(
-          try Plugin(file, settings: options.settings[file.name] ?? [:], limits: options.limits))
+        loaded.append(try Plugin(file, options))
       } catch {
         refused.insert(file.name)
-        let reason = error.message.contains(".lua:") ? error.message : "\(file.path): \(error.message)"
-        problems.append(PluginProblem(name: file.name, path: file.path, reason: reason))
+        problems.append(PluginProblem(file, error))
       }
     }
     let removed = removed(except: troubled.union(contents.files.map(\.name)))
-    guard !loaded.isEmpty || !removed.isEmpty || !problems.isEmpty || !healed.isEmpty else { return nil }
     return PluginChanges(loaded: loaded, removed: removed, problems: problems, healed: healed.sorted())
   }
 
@@ -93,21 +156,11 @@ package struct PluginLoader {
     }
     return removed
   }
-
-  /// Looks each second, on a thread of its own, until `deliver` says false.
-  package consuming func watch(deliver: @escaping @Sendable (PluginChanges) -> Bool) {
-    let loader = UncheckedLoader(loader: self)
-    let thread = Thread {
-      var loader = loader.loader
-      while true {
-        Thread.sleep(forTimeInterval: 1)
-        if let changes = loader.changes(), !deliver(changes) { return }
-      }
-    }
-    thread.name = "plugins"
-    thread.start()
-  }
 }
 
-/// @unchecked Sendable: `watch` consumes the loader, so that its thread is the only one that has it.
-private struct UncheckedLoader: @unchecked Sendable { let loader: PluginLoader }
+extension PluginProblem {
+  fileprivate init(_ file: PluginFile, _ error: LuaError) {
+    let reason = error.message.contains(".lua:") ? error.message : "\(file.path): \(error.message)"
+    self.init(name: file.name, path: file.path, reason: reason)
+  }
+}

@@ -15,44 +15,80 @@ package final class ScriptedExchange: ExchangeType {
 
   private let plugin: Plugin
   private let routes: LuaRoutes
-  private let indexes = BindingIndexes()
+  private let selector: RoutesSelector
   private let isPure: Bool
+  private let meter: HookMeter
   private var remembered: KeyMemory
-  private var user = Octets(Identity.none.nameOctets)
-  private var userOf = Identity.none
-  private let vhostName: Octets
+  private var surroundings = Surroundings()
   private unowned let exchange: Exchange
+  private var indexes: BindingIndexes { selector.indexes }
 
   package var routesByKeyAlone: Bool { isPure }
 
+  /// For a new exchange.
   /// - Throws: 406 with the script's text if it refuses the exchange's arguments.
   package init(_ plugin: Plugin, for exchange: Exchange) throws(ProtocolError) {
     self.plugin = plugin
     self.exchange = exchange
     isPure = plugin.manifest.isPureInKey
+    meter = plugin.meter("exchange.route")
     remembered = KeyMemory(limit: Self.rememberedKeys, destinationLimit: Self.rememberedDestinations)
-    vhostName = Octets(exchange.vhost.name)
+    selector = RoutesSelector()
     do throws(LuaError) {
-      routes = try LuaRoutes(plugin.lua, definition: exchange.definitionContent, selector: indexes)
-      try plugin.run { () throws(LuaError) in try routes.validate() }
+      routes = try LuaRoutes(plugin.lua, definition: exchange.definitionContent, selector: selector)
+      try plugin.run(plugin.meter("exchange.validate")) { () throws(LuaError) in try routes.validate() }
     } catch {
       throw plugin.refusal(of: "exchange '\(exchange.name)'", error)
     }
   }
 
+  /// For an exchange that exists: the script was given its bindings before, and gets what changed since.
+  /// - Throws: 406 with the script's text if it refuses one of these
+  init(
+    _ plugin: Plugin, for exchange: Exchange, _ prepared: PreparedBindings.Routes, of old: (any ExchangeType)?
+  )
+    throws(ProtocolError)
+  {
+    self.plugin = plugin
+    self.exchange = exchange
+    isPure = plugin.manifest.isPureInKey
+    meter = plugin.meter("exchange.route")
+    remembered = KeyMemory(limit: Self.rememberedKeys, destinationLimit: Self.rememberedDestinations)
+    routes = prepared.routes
+    selector = prepared.selector
+    var gone = prepared.ids
+    var fresh: [Binding] = []
+    for binding in exchange.bindings.values where gone.removeValue(forKey: binding.sequence) == nil {
+      fresh.append(binding)
+    }
+    for id in gone.values { routes.unbind(id) }
+    // The indexes know bindings only, no script: those of the version before are as good.
+    if let old = old as? ScriptedExchange {
+      selector.indexes = old.indexes
+    } else {
+      for binding in exchange.bindings.values { indexes.add(binding) }
+    }
+    for binding in fresh.sorted(by: { $0.sequence < $1.sequence }) { try bind(binding, isNew: false) }
+  }
+
   // MARK: bindings
 
-  package func add(_ binding: Binding) throws(ProtocolError) {
-    let scripted = LuaBinding(
-      id: binding.scriptID, key: binding.key.bytes, destination: binding.destination.name.bytes,
-      toExchange: binding.leadsToExchange, arguments: binding.arguments.content)
+  package func add(_ binding: Binding) throws(ProtocolError) { try add(binding, isNew: true) }
+
+  func add(_ binding: Binding, isNew: Bool) throws(ProtocolError) {
+    try bind(binding, isNew: isNew)
+    indexes.add(binding)
+    remembered.forgetAll()
+  }
+
+  private func bind(_ binding: Binding, isNew: Bool) throws(ProtocolError) {
     do throws(LuaError) {
-      try plugin.run { () throws(LuaError) in try routes.bind(scripted) }
+      try plugin.run(plugin.meter("exchange.bind"), in: exchange.vhost) { () throws(LuaError) in
+        try routes.bind(LuaBinding(binding, isNew: isNew), budget: plugin.hookBudget)
+      }
     } catch {
       throw plugin.refusal(of: "binding with key '\(binding.key)'", error)
     }
-    indexes.add(binding)
-    remembered.forgetAll()
   }
 
   package func remove(_ binding: Binding) {
@@ -65,7 +101,9 @@ package final class ScriptedExchange: ExchangeType {
 
   // hot:
   package func route(_ message: Message, into destinations: Destinations) throws(ProtocolError) {
-    guard isPure else { return try route(message, key: message.routingKey, into: destinations) }
+    guard isPure, destinations.delayedMilliseconds == nil else {
+      return try route(message, key: message.routingKey, into: destinations)
+    }
     try routeRemembered(message, key: message.routingKey, into: destinations)
     guard let extra = message.header.extraKeys else { return }
     for key in extra.keys {
@@ -90,18 +128,16 @@ package final class ScriptedExchange: ExchangeType {
     _ message: Message, key: UnsafeRawBufferPointer, into destinations: Destinations
   ) throws(ProtocolError) {
     var view = LuaMessage(message, key: key)
-    let publisher = exchange.vhost.publisher
-    if publisher !== userOf {
-      userOf = publisher
-      user = Octets(publisher.nameOctets)
-    }
-    view.user = user.lua
-    view.vhost = vhostName.lua
+    surroundings.fill(&view, identity: exchange.vhost.publisher, vhost: exchange.vhost.name)
+    if let delayed = destinations.delayedMilliseconds { view.delayed_milliseconds = delayed }
     let routing: LuaRouting
     do throws(LuaError) {
-      routing = try plugin.run { () throws(LuaError) in try routes.route(&view) }
+      routing = try plugin.run(meter, publishing: message, in: exchange.vhost) { () throws(LuaError) in
+        try routes.route(&view, budget: plugin.routeBudget)
+      }
     } catch {
-      plugin.report(error, "exchange '\(exchange.name)', routing key '\(ByteString(key))'")
+      plugin.report(error, "route of exchange '\(exchange.name)'", on: message)
+      if plugin.manifest.onError.route == .pass { return }
       throw ProtocolError(.preconditionFailed, "exchange type '\(plugin.name)' failed: \(error.message)")
     }
     switch routing {
@@ -115,8 +151,7 @@ package final class ScriptedExchange: ExchangeType {
     case .denied(let text):
       throw ProtocolError(.preconditionFailed, String(decoding: text.buffer, as: UTF8.self))
     case .dropped: destinations.drop()
-    case .delayed:
-      throw ProtocolError(.preconditionFailed, "exchange type '\(plugin.name)': delay() is not available yet")
+    case .delayed(let milliseconds): destinations.delay(milliseconds: milliseconds)
     }
   }
 }
@@ -170,26 +205,10 @@ struct KeyMemory {
   }
 }
 
-/// Octets that stay where they are, to be shown to a script during calls.
-private final class Octets {
-  private let buffer: UnsafeMutableRawBufferPointer
-
-  init(_ octets: ByteString) {
-    buffer = .allocate(byteCount: octets.count + 1, alignment: 1)
-    buffer.copyBytes(from: octets.bytes)
-    count = octets.count
-  }
-
-  private let count: Int
-  var lua: LuaBytes { LuaBytes(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
-
-  deinit { buffer.deallocate() }
-}
-
 extension Binding {
   /// The binding's address. ScriptedExchange's `indexes` hold the binding for as long as a script knows the
   /// id.
-  fileprivate var scriptID: UInt64 { UInt64(UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())) }
+  var scriptID: UInt64 { UInt64(UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())) }
 
   fileprivate static func from(scriptID: UInt64) -> Binding {
     guard let address = UnsafeRawPointer(bitPattern: UInt(scriptID)) else {
@@ -201,9 +220,21 @@ extension Binding {
   fileprivate var leadsToExchange: Bool { if case .exchange = destination { true } else { false } }
 }
 
+/// What the interpreter asks for indexes; the indexes themselves outlive a version of the script.
+final class RoutesSelector: LuaSelector {
+  var indexes = BindingIndexes()
+
+  // hot:
+  func select(_ kind: LuaSelection.Kind, _ value: UnsafeRawBufferPointer, into selection: LuaSelection)
+    -> LuaSelected
+  {
+    indexes.select(kind, value, into: selection)
+  }
+}
+
 /// The native indexes behind `bindings:key()` and `bindings:topic()`: each is made when it is first asked
 /// for.
-final class BindingIndexes: LuaSelector {
+final class BindingIndexes {
   private var bindings: [ObjectIdentifier: Binding] = [:]
   private var byKey: OctetMap<ContiguousArray<Binding>>?
   private var byTopic: TopicTrie?
@@ -252,19 +283,17 @@ final class BindingIndexes: LuaSelector {
   }
 }
 
-extension FieldTable {
-  /// The fields without the table's length.
-  var content: [UInt8] {
-    guard !isEmpty else { return [] }
-    var writer = FieldWriter()
-    writer.put(table: self)
-    return Array(writer.bytes.dropFirst(4))
+extension LuaBinding {
+  init(_ binding: Binding, isNew: Bool) {
+    self.init(
+      id: binding.scriptID, key: binding.key.bytes, destination: binding.destination.name.bytes,
+      toExchange: binding.leadsToExchange, arguments: binding.arguments.content, isNew: isNew)
   }
 }
 
 extension Exchange {
   /// What scripts see as `exchange`.
-  fileprivate var definitionContent: [UInt8] {
+  var definitionContent: [UInt8] {
     let fields: FieldTable = [
       "name": .string(name), "type": .string(typeName), "vhost": .string(vhost.name),
       "durable": .boolean(durable), "auto_delete": .boolean(autoDelete), "internal": .boolean(isInternal),

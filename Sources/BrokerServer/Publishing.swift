@@ -102,8 +102,8 @@ extension ClientChannel {
     if transaction != nil { return try publishInTransaction(message, to: exchange) }
     confirms?.published += 1
     do throws(ProtocolError) {
-      let count = try enqueue(message, exchange)
-      if count == 0, publishing.mandatory { sendReturn(message, .noRoute, "NO_ROUTE") }
+      let isRouted = try enqueue(message, exchange)
+      if !isRouted, publishing.mandatory { sendReturn(message, .noRoute, "NO_ROUTE") }
       confirmLater()
     } catch {
       refuse(message, mandatory: publishing.mandatory, error)
@@ -126,7 +126,7 @@ extension ClientChannel {
       throw ProtocolError(
         .accessRefused, "cannot publish to internal \(vhost.describedExchange(exchange.name))")
     }
-    publishing.keysAreChecked = exchange.hasTopics && connection.access.asksForTopics
+    publishing.keysAreChecked = exchange.hasTopics && connection.access.asksAuthorizers
     // Those of other messages are checked after their properties, in RabbitMQ's order.
     if publishing.keysAreChecked, message.header.properties.flags.rawValue & Self.checkedProperties == 0 {
       try checkKeys(message, exchange)
@@ -146,21 +146,25 @@ extension ClientChannel {
     permittedKeys = 0
   }
 
-  /// - Returns: how many queues took it; one that a script drops counts as taken
+  /// - Returns: whether it went anywhere; one that a script drops or delays did
   // hot:
-  private func enqueue(_ message: Message, _ exchange: Exchange) throws(ProtocolError) -> Int {
+  private func enqueue(_ message: Message, _ exchange: Exchange) throws(ProtocolError) -> Bool {
     if publishing.queuesAreKnown, message.header.extraKeys == nil {
       for queue in publishing.queues { queue.enqueue(message) }
-      return publishing.queues.count
+      return !publishing.queues.isEmpty
     }
-    let destinations = try vhost.route(message, from: exchange, publisher: connection.identity)
-    for queue in destinations.queues { queue.enqueue(message) }
-    if destinations.isDropped { return 1 }
-    if publishing.isRepeated, destinations.byKeyAlone {
-      publishing.queues = destinations.queues
+    defer { throttle() }
+    let published = try vhost.publish(message, to: exchange, by: connection.identity)
+    if publishing.isRepeated, exchange.publishFilters.isEmpty, let queues = vhost.repeatableQueues {
+      publishing.queues = queues
       publishing.queuesAreKnown = true
     }
-    return destinations.queues.count
+    return if case .queued(0) = published { false } else { true }
+  }
+
+  private func throttle() {
+    let milliseconds = vhost.takeThrottle()
+    if milliseconds > 0 { connection.throttle(milliseconds: milliseconds) }
   }
 
   /// What the properties ask for: checks, and CC and BCC as further routing keys.
@@ -179,8 +183,7 @@ extension ClientChannel {
       guard claimed.elementsEqual(identity.nameOctets.bytes) || identity.tags.contains("impersonator") else {
         throw ProtocolError(
           .preconditionFailed,
-          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.identity.name)'"
-        )
+          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(identity.name)'")
       }
     }
     return keyed
@@ -253,7 +256,7 @@ struct Transaction {
     let message: Message
     let mandatory: Bool
     /// Where it goes: decided when it was published, as in RabbitMQ.
-    let route: Result<ContiguousArray<Queue>, ProtocolError>
+    let route: Result<VirtualHost.Routed, ProtocolError>
   }
 
   var publishes: [Publish] = []
@@ -272,15 +275,13 @@ extension ClientChannel {
         .preconditionFailed, "transaction of \(octets) octets is larger than max size \(maximum)")
     }
     transaction?.octets = octets
-    let route: Result<ContiguousArray<Queue>, ProtocolError>
-    var mandatory = publishing.mandatory
+    let route: Result<VirtualHost.Routed, ProtocolError>
     do throws(ProtocolError) {
-      let destinations = try vhost.route(message, from: exchange, publisher: connection.identity)
-      route = .success(destinations.queues)
-      if destinations.isDropped { mandatory = false }
+      route = .success(try vhost.prepare(message, to: exchange, by: connection.identity))
     } catch {
       route = .failure(error)
     }
-    transaction?.publishes.append(.init(message: message, mandatory: mandatory, route: route))
+    throttle()
+    transaction?.publishes.append(.init(message: message, mandatory: publishing.mandatory, route: route))
   }
 }

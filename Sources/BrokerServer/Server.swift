@@ -19,7 +19,7 @@ package final class Server: Sendable {
     self.loop = loop
     (core, listeners) = try await loop.submit {
       (
-        NIOLoopBoundBox(ServerCore(broker: build()), eventLoop: loop),
+        NIOLoopBoundBox(ServerCore(broker: build(), loop: loop), eventLoop: loop),
         NIOLoopBoundBox([any NIOCore.Channel](), eventLoop: loop)
       )
     }.get()
@@ -67,12 +67,18 @@ package final class Server: Sendable {
     }.get()
   }
 
-  /// Makes something that stands beside the broker on its loop, to be used in `withBroker`.
+  /// Where the broker lives.
+  package var eventLoop: any EventLoop { loop }
+
+  /// Makes something that stands beside the broker on its loop. It gets what to call when it has worked by
+  /// itself, so that connections send what they have to send.
   package func beside<Thing>(
-    _ make: @escaping @Sendable (Broker) -> Thing
+    _ make: @escaping @Sendable (Broker, _ flush: @escaping () -> Void) -> Thing
   ) async throws -> NIOLoopBound<Thing> {
     let (core, loop) = (core, loop)
-    return try await loop.submit { NIOLoopBound(make(core.value.broker), eventLoop: loop) }.get()
+    return try await loop.submit {
+      NIOLoopBound(make(core.value.broker) { core.value.flush() }, eventLoop: loop)
+    }.get()
   }
 
   /// Looks at all deadlines now: tests that move a fake clock call it.
@@ -100,8 +106,16 @@ final class ServerCore {
   private(set) var connections: [ConnectionID: ClientConnection] = [:]
   /// Connections whose outbox has something to send.
   private var touched: [ClientConnection] = []
+  private let loop: (any EventLoop)?
+  private var timer: Scheduled<Void>?
+  private var hasNextTurn = false
 
-  init(broker: Broker) { self.broker = broker }
+  /// - Parameter loop: where the core lives; without one, whoever made it calls `tick`
+  init(broker: Broker, loop: (any EventLoop)?) {
+    self.broker = broker
+    self.loop = loop
+    broker.deadlines.onEarlier = { [unowned self] in setTimer() }
+  }
 
   var isEmpty: Bool { connections.isEmpty }
 
@@ -114,9 +128,11 @@ final class ServerCore {
 
   func remove(_ connection: ClientConnection) { connections[connection.id] = nil }
 
-  /// One flush for each connection that has something to send: after each read batch.
+  /// What the broker publishes itself, then one flush for each connection that has something to send: after
+  /// each read batch.
   // hot:
   func flush() {
+    if !broker.later.isEmpty { runLater() }
     while !touched.isEmpty {
       let batch = touched
       touched.removeAll(keepingCapacity: true)
@@ -124,7 +140,41 @@ final class ServerCore {
     }
   }
 
+  private func runLater() {
+    broker.runLater()
+    if !broker.later.isEmpty { takeAnotherTurn() }
+  }
+
+  private func takeAnotherTurn() {
+    guard let loop, !hasNextTurn else { return }
+    hasNextTurn = true
+    let bound = NIOLoopBound(self, eventLoop: loop)
+    loop.execute {
+      bound.value.hasNextTurn = false
+      bound.value.flush()
+    }
+  }
+
+  // MARK: time
+
+  private func setTimer() {
+    guard let loop, let next = broker.deadlines.next else { return }
+    timer?.cancel()
+    let now = broker.clock.nanoseconds
+    let delay = Int64(clamping: next > now ? next - now : 0)
+    let bound = NIOLoopBound(self, eventLoop: loop)
+    timer = loop.scheduleTask(in: .nanoseconds(delay)) { bound.value.timerFired() }
+  }
+
+  private func timerFired() {
+    timer = nil
+    broker.deadlines.runDue()
+    setTimer()
+    flush()
+  }
+
   func tick() {
+    broker.deadlines.runDue()
     let now = broker.clock.nanoseconds
     for connection in connections.values { connection.tick(now: now) }
     flush()

@@ -173,16 +173,80 @@ void lg_push_table(lua_State *L, LGBytes content) {
 
 void lg_push_array(lua_State *L, LGBytes content) {
     Reader r = {L, content.bytes, content.bytes + content.count, content.bytes};
-    push_items(&r, 1);
+    push_items(&r, 0);  // the array is no value of the script's: what it holds may nest as deep as a table
 }
 
 // ---- Encoding
 
+// The way to where the writer stands: a step for each table that is open. Its key is at that place of the
+// stack, or it is an item of a list.
+typedef struct Step {
+    const struct Step *up;
+    int table, key;
+    lua_Integer item;
+} Step;
+
 typedef struct {
     lua_State *L;
     Buffer *out;
-    bool functions;
+    const Step *at;
+    bool functions;     // a manifest: what cannot be written is marked or left out
+    bool skip_verdict;  // leaves out the field `verdict` of the outermost table
 } Writer;
+
+// Pushes the way as a script would write it, "users.ann[2]", cut where it gets long.
+static void push_way(lua_State *L, const Step *last) {
+    const Step *steps[LG_NESTING + 2];
+    size_t depth = 0;
+    for (; last && depth < LG_NESTING + 2; last = last->up) steps[depth++] = last;
+    luaL_Buffer way;
+    luaL_buffinit(L, &way);
+    bool first = true;
+    while (depth > 0 && luaL_bufflen(&way) < 200) {
+        const Step *step = steps[--depth];
+        if (step->key) {
+            size_t count;
+            bool is_text = lua_type(L, step->key) == LUA_TSTRING;
+            const char *name = is_text ? lua_tolstring(L, step->key, &count) : NULL;
+            if (!first) luaL_addchar(&way, '.');
+            if (name) luaL_addlstring(&way, name, count < 64 ? count : 64);
+            else luaL_addchar(&way, '?');
+        } else {
+            lua_pushfstring(L, "[%I]", (LUAI_UACINT)step->item);
+            luaL_addvalue(&way);
+        }
+        first = false;
+    }
+    luaL_pushresult(&way);
+}
+
+static int refuse(Writer *w, const char *what) {
+    lua_State *L = w->L;
+    luaL_checkstack(L, 8, "field table");
+    lua_pushstring(L, what);
+    push_way(L, w->at);
+    if (lua_rawlen(L, -1) == 0) return luaL_error(L, "%s", what);
+    return luaL_error(L, "%s (at %s)", what, lua_tostring(L, -1));
+}
+
+// Says whether it is a table that holds itself that is nested so deep, and where it does.
+static int refuse_depth(Writer *w, int table) {
+    lua_State *L = w->L;
+    const Step *shortest = NULL;
+    const void *inner = lua_topointer(L, table);
+    for (const Step *step = w->at; step; step = step->up) {
+        for (const Step *outer = step->up; outer; outer = outer->up) {
+            if (lua_topointer(L, step->table) == lua_topointer(L, outer->table)) shortest = step->up;
+        }
+        if (lua_topointer(L, step->table) == inner && !shortest) shortest = w->at;
+    }
+    if (shortest) {
+        w->at = shortest;
+        return refuse(w, "a table may not hold itself");
+    }
+    lua_pushfstring(L, "tables nested deeper than %d", LG_NESTING);
+    return refuse(w, lua_tostring(L, -1));
+}
 
 static void put(Writer *w, const void *bytes, size_t count) {
     if (w->out->count + count > lg_of(w->L)->limits.string_bytes || !lg_buffer_reserve(w->out, count)) {
@@ -211,6 +275,7 @@ static void write_pairs(Writer *w, int table, int depth);
 static lua_Integer sequence(lua_State *L, int table) {
     lua_Integer count = (lua_Integer)lua_rawlen(L, table), seen = 0;
     if (count == 0) return -1;
+    lg_spend(L, (uint64_t)count / 2);
     lua_pushnil(L);
     while (lua_next(L, table)) {
         lua_pop(L, 1);
@@ -236,6 +301,59 @@ static bool is_timestamp(lua_State *L, int table) {
     return yes && keys == 1;
 }
 
+static void write_value(Writer *w, int index, int depth);
+
+static void write_items(Writer *w, int table, lua_Integer count, int depth) {
+    Step step = {w->at, table, 0, 0};
+    w->at = &step;
+    for (lua_Integer i = 1; i <= count; i++) {
+        step.item = i;
+        lua_rawgeti(w->L, table, i);
+        write_value(w, lua_gettop(w->L), depth);
+        lua_pop(w->L, 1);
+    }
+    w->at = step.up;
+}
+
+static void write_table(Writer *w, int index, int depth) {
+    lua_State *L = w->L;
+    if (w->functions && depth > LG_MANIFEST_NESTING) {
+        put_byte(w, 'V');
+        return;
+    }
+    if (depth > LG_NESTING) refuse_depth(w, index);
+    luaL_checkstack(L, 8, "field table");
+    if (is_timestamp(L, index)) {
+        lua_pushliteral(L, "timestamp");
+        lua_rawget(L, index);
+        put_byte(w, 'T');
+        put_integer(w, (uint64_t)lua_tointeger(L, -1), 8);
+        lua_pop(L, 1);
+        return;
+    }
+    lua_Integer count = sequence(L, index);
+    put_byte(w, count < 0 ? 'F' : 'A');
+    size_t start = w->out->count;
+    put_integer(w, 0, 4);
+    if (count < 0) write_pairs(w, index, depth + 1);
+    else write_items(w, index, count, depth + 1);
+    uint64_t size = w->out->count - start - 4;
+    for (int i = 0; i < 4; i++) w->out->bytes[start + (size_t)i] = (uint8_t)(size >> (24 - 8 * i));
+}
+
+static void write_number(Writer *w, int index) {
+    if (lua_isinteger(w->L, index)) {
+        put_byte(w, 'l');
+        put_integer(w, (uint64_t)lua_tointeger(w->L, index), 8);
+    } else {
+        double value = lua_tonumber(w->L, index);
+        uint64_t bits;
+        memcpy(&bits, &value, 8);
+        put_byte(w, 'd');
+        put_integer(w, bits, 8);
+    }
+}
+
 static void write_value(Writer *w, int index, int depth) {
     lua_State *L = w->L;
     lg_spend(L, 2);
@@ -244,18 +362,7 @@ static void write_value(Writer *w, int index, int depth) {
         put_byte(w, 't');
         put_byte(w, (uint8_t)lua_toboolean(L, index));
         break;
-    case LUA_TNUMBER:
-        if (lua_isinteger(L, index)) {
-            put_byte(w, 'l');
-            put_integer(w, (uint64_t)lua_tointeger(L, index), 8);
-        } else {
-            double value = lua_tonumber(L, index);
-            uint64_t bits;
-            memcpy(&bits, &value, 8);
-            put_byte(w, 'd');
-            put_integer(w, bits, 8);
-        }
-        break;
+    case LUA_TNUMBER: write_number(w, index); break;
     case LUA_TSTRING: {
         size_t count;
         const char *text = lua_tolstring(L, index, &count);
@@ -266,80 +373,67 @@ static void write_value(Writer *w, int index, int depth) {
     case LUA_TNIL: put_byte(w, 'V'); break;
     case LUA_TLIGHTUSERDATA:
         if (!w->functions && lua_touserdata(L, index) != (void *)&lg_null) {
-            luaL_error(L, "a field may not hold userdata");
+            refuse(w, "a field may not hold userdata");
         }
         put_byte(w, 'V');
         break;
     case LUA_TFUNCTION:
-        if (!w->functions) luaL_error(L, "a field may not hold a function");
+        if (!w->functions) refuse(w, "a field may not hold a function");
         put_byte(w, 'x');
         put_text(w, "function", 8);
         break;
-    case LUA_TTABLE: {
-        if (w->functions && depth > LG_MANIFEST_NESTING) {
-            put_byte(w, 'V');
-            break;
-        }
-        if (depth > LG_NESTING) luaL_error(L, "tables nested deeper than %d", LG_NESTING);
-        luaL_checkstack(L, 6, "field table");
-        if (is_timestamp(L, index)) {
-            lua_pushliteral(L, "timestamp");
-            lua_rawget(L, index);
-            put_byte(w, 'T');
-            put_integer(w, (uint64_t)lua_tointeger(L, -1), 8);
-            lua_pop(L, 1);
-            break;
-        }
-        lua_Integer count = sequence(L, index);
-        put_byte(w, count < 0 ? 'F' : 'A');
-        size_t start = w->out->count;
-        put_integer(w, 0, 4);
-        if (count < 0) {
-            write_pairs(w, index, depth + 1);
-        } else {
-            for (lua_Integer i = 1; i <= count; i++) {
-                lua_rawgeti(L, index, i);
-                write_value(w, lua_gettop(L), depth + 1);
-                lua_pop(L, 1);
-            }
-        }
-        uint64_t size = w->out->count - start - 4;
-        for (int i = 0; i < 4; i++) w->out->bytes[start + (size_t)i] = (uint8_t)(size >> (24 - 8 * i));
-        break;
-    }
+    case LUA_TTABLE: write_table(w, index, depth); break;
     default:
-        if (!w->functions) luaL_error(L, "a field may not hold a %s", luaL_typename(L, index));
+        if (!w->functions) {
+            lua_pushfstring(L, "a field may not hold a %s", luaL_typename(L, index));
+            refuse(w, lua_tostring(L, -1));
+        }
         put_byte(w, 'V');
     }
 }
 
+// depth: of the values.
 static void write_pairs(Writer *w, int table, int depth) {
     lua_State *L = w->L;
-    if (depth > LG_NESTING) luaL_error(L, "tables nested deeper than %d", LG_NESTING);
-    luaL_checkstack(L, 6, "field table");
+    luaL_checkstack(L, 8, "field table");
     lua_pushnil(L);
+    Step step = {w->at, table, lua_gettop(L), 0};
     while (lua_next(L, table)) {
         size_t count;
         if (w->functions && (lua_type(L, -2) != LUA_TSTRING || lua_rawlen(L, -2) > LG_KEY_BYTES)) {
             lua_pop(L, 1);  // a plugin may keep what it likes in its table
             continue;
         }
-        if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "a field's name must be a string");
+        if (lua_type(L, -2) != LUA_TSTRING) refuse(w, "a field's name must be a string");
         const char *key = lua_tolstring(L, -2, &count);
-        if (count > LG_KEY_BYTES) luaL_error(L, "a field's name is longer than %d bytes", LG_KEY_BYTES);
+        if (w->skip_verdict && !w->at && IS(key, count, "verdict")) {
+            lua_pop(L, 1);
+            continue;
+        }
+        if (count > LG_KEY_BYTES) {
+            lua_pushfstring(L, "a field's name is longer than %d bytes", LG_KEY_BYTES);
+            refuse(w, lua_tostring(L, -1));
+        }
         put_byte(w, (uint8_t)count);
         put(w, key, count);
+        w->at = &step;
         write_value(w, lua_gettop(L), depth);
+        w->at = step.up;
         lua_pop(L, 1);
     }
 }
 
 void lg_encode(lua_State *L, int index, Buffer *out, bool functions) {
-    Writer w = {L, out, functions};
+    Writer w = {L, out, NULL, functions, false};
     write_value(&w, index, 1);
 }
 
 void lg_encode_table(lua_State *L, int index, Buffer *out, bool functions) {
-    Writer w = {L, out, functions};
-    write_pairs(&w, index, 1);
+    Writer w = {L, out, NULL, functions, false};
+    write_pairs(&w, index, 2);
+}
+
+void lg_encode_verdict(lua_State *L, int index, Buffer *out) {
+    Writer w = {L, out, NULL, false, true};
+    write_pairs(&w, index, 2);
 }

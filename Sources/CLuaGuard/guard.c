@@ -209,6 +209,16 @@ static void copy_text(char *to, size_t capacity, const char *from, size_t count)
     to[count] = 0;
 }
 
+void lg_copy_traceback(lua_State *L, lua_State *thread) {
+    LuaGuard *guard = lg_of(L);
+    if (guard->error.traceback[0] != 0) return;
+    luaL_traceback(L, thread, NULL, L == thread ? 1 : 0);
+    size_t count;
+    const char *text = lua_tolstring(L, -1, &count);
+    copy_text(guard->error.traceback, sizeof guard->error.traceback, text, count);
+    lua_pop(L, 1);
+}
+
 // The message handler of each outermost call: text and traceback, bounded.
 int lg_on_error(lua_State *L) {
     LuaGuard *guard = lg_of(L);
@@ -224,13 +234,7 @@ int lg_on_error(lua_State *L) {
         lua_replace(L, 1);
         lua_settop(L, 1);
     }
-    if (guard->error.traceback[0] == 0) {
-        luaL_traceback(L, L, NULL, 1);
-        size_t count;
-        const char *text = lua_tolstring(L, -1, &count);
-        copy_text(guard->error.traceback, sizeof guard->error.traceback, text, count);
-        lua_pop(L, 1);
-    }
+    lg_copy_traceback(L, L);
     return 1;
 }
 
@@ -247,6 +251,7 @@ void lg_begin(LuaGuard *guard, LGBudget budget) {
     guard->looks = 0;
     guard->tripped = 0;
     guard->failure = LG_RUNTIME;
+    guard->calling = NULL;
     guard->error.kind = LG_OK;
     guard->error.message[0] = 0;
     guard->error.traceback[0] = 0;
@@ -316,8 +321,16 @@ static int open_body(lua_State *L) {
     lg_open_tables(L);
     lg_open_host(L);
     lg_open_json(L);
+    lg_open_shared(L);
+    lg_open_base64(L);
+    lg_open_digests(L);
+    lg_open_net(L);
+    lg_open_metrics(L);
+    lg_open_publish(L);
+    lg_open_regex(L);
     lg_open_views(L);
     lg_open_routes(L);
+    lg_open_tasks(L);
     lua_newtable(L);
     guard->sources = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);
@@ -337,6 +350,7 @@ LuaGuard *lg_open(const LGLimits *limits, const LGHost *host) {
     guard->host = *host;
     guard->tick = LG_TICK;
     guard->plugin = guard->validate = guard->bind = guard->prepare = guard->route = LUA_NOREF;
+    guard->expression_names = LUA_NOREF;
     lua_State *L = lua_newstate(allocate, guard);
     if (!L) {
         free(guard);
@@ -367,6 +381,9 @@ void lg_close(LuaGuard *guard) {
     free(guard->queues);
     free(guard->text.bytes);
     free(guard->out.bytes);
+    free(guard->publication.bytes);
+    free(guard->series);
+    lg_close_regexes(guard->regexes);
     free(guard);
 }
 
@@ -499,17 +516,7 @@ typedef struct {
 static int call_body(lua_State *L) {
     LuaGuard *guard = lg_of(L);
     Call *call = lua_touserdata(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, guard->plugin);
-    const char *at = (const char *)call->path.bytes, *end = at + call->path.count;
-    while (at <= end && lua_istable(L, -1)) {
-        const char *dot = memchr(at, '.', (size_t)(end - at));
-        if (!dot) dot = end;
-        lua_pushlstring(L, at, (size_t)(dot - at));
-        lua_rawget(L, -2);
-        lua_remove(L, -2);
-        at = dot + 1;
-    }
-    if (!lua_isfunction(L, -1) || at <= end) {
+    if (!lg_push_path(L, call->path) || !lua_isfunction(L, -1)) {
         guard->failure = LG_REFUSED;
         return luaL_error(L, "the plugin has no such function");
     }

@@ -200,18 +200,31 @@ static int64_t read_clock(clockid_t clock) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+int64_t lg_wall_nanoseconds(const LuaGuard *guard) {
+    const LGHost *host = &guard->host;
+    if (guard->clocks_stopped) return guard->stopped_wall;
+    return host->wall_nanoseconds ? host->wall_nanoseconds(host->context) : read_clock(CLOCK_REALTIME);
+}
+
+int64_t lg_monotonic_nanoseconds(const LuaGuard *guard) {
+    const LGHost *host = &guard->host;
+    if (guard->clocks_stopped) return guard->stopped_monotonic;
+    return host->monotonic_nanoseconds ? host->monotonic_nanoseconds(host->context)
+                                       : read_clock(CLOCK_MONOTONIC);
+}
+
+// Whole seconds by themselves: a double does not hold the nanoseconds since 1970.
+static lua_Number seconds(int64_t nanoseconds) {
+    return (lua_Number)(nanoseconds / 1000000000) + (lua_Number)(nanoseconds % 1000000000) / 1e9;
+}
+
 static int time_now(lua_State *L) {
-    LGHost *host = &lg_of(L)->host;
-    int64_t now = host->wall_nanoseconds ? host->wall_nanoseconds(host->context) : read_clock(CLOCK_REALTIME);
-    lua_pushnumber(L, (lua_Number)now / 1e9);
+    lua_pushnumber(L, seconds(lg_wall_nanoseconds(lg_of(L))));
     return 1;
 }
 
 static int time_monotonic(lua_State *L) {
-    LGHost *host = &lg_of(L)->host;
-    int64_t now = host->monotonic_nanoseconds ? host->monotonic_nanoseconds(host->context)
-                                              : read_clock(CLOCK_MONOTONIC);
-    lua_pushnumber(L, (lua_Number)now / 1e9);
+    lua_pushnumber(L, seconds(lg_monotonic_nanoseconds(lg_of(L))));
     return 1;
 }
 

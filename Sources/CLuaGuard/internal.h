@@ -28,7 +28,7 @@ enum {
     LG_BIG_BLOCKS = 2304,        // big blocks that are tracked (64 MiB of 32 KiB and some); beyond, the tick
                                  // stays short for good
     LG_NESTING = 100,            // tables in tables, in field tables and JSON
-    LG_MANIFEST_NESTING = 6,     // of what the host reads of a plugin's table
+    LG_MANIFEST_NESTING = 7,     // of what the host reads of a plugin's table
     LG_COROUTINE_COST = 500,     // a new coroutine starts a tick of its own: charge half of it
     LG_LOG_BYTES = 4096,
     LG_ROUTE_RESULTS = 65536,
@@ -36,6 +36,12 @@ enum {
     LG_MOST_SELECTED = 1 << 22,  // ids of all selections of one call: 32 MiB
     LG_NAME_BYTES = 255,         // a queue's name is a short string
     LG_REASON_BYTES = 1023,      // of a verdict, as far as the host gets to see it
+    LG_EXPRESSION_BYTES = 4096,  // of a client's binding, which is compiled on the core loop
+    LG_TASK_WAITS = 100,         // of one hook
+    LG_WAITING_TASKS = 1000,     // of one interpreter; a coroutine takes about a kilobyte
+    LG_URL_BYTES = 8192,         // also of a header's text
+    LG_HTTP_HEADERS = 100,
+    LG_HTTP_BODY = 1 << 20,
     LG_KEY_BYTES = 255,          // a field table's key is a short string
 };
 
@@ -84,16 +90,39 @@ struct LuaGuard {
 
     // Registry references.
     int plugin, validate, bind, prepare, route, sources, loaded, settings, message_ref;
+    int expression_names;  // what expressions see as globals; made when the first is compiled
+    // Tests stop the clocks and move them by hand.
+    bool clocks_stopped;
+    int64_t stopped_wall, stopped_monotonic;
     // Strings, so that reading a verdict allocates nothing.
     int key_verdict, key_reason, key_name, key_milliseconds;
+
+    // What the libraries keep.
+    bool dry;  // a trial: nothing is written outside of the interpreter
+    LGShared *shared;
+    uint8_t random[256];  // the last `random_left` of it are not used yet
+    size_t random_left;
+    struct LGSeries *series;  // of metrics; null before the first
+    struct LGRegexes *regexes;
+    Buffer publication;
+    uint64_t published_call;  // the call of which `published` counts
+    int published;
 
     // The message and the routing under way.
     const LGMessage *message;
     LGBytes property[PROPERTIES];
-    bool properties_read, headers_read;
+    uint64_t message_serial;
+    bool properties_read, headers_read, identity_read;
+    const char *calling;  // the hook that runs, for errors; null when it has no name
     LGRoutes *routes;   // whose route is under way
     LGRoutes *all;      // list of all, for lg_close
     uint64_t serial;    // of routes
+    LGTask *task;       // the hook that runs and may wait
+    lua_State *task_thread;
+    bool wanted;        // it waits for what stands in `out`
+    bool resume_fails;  // the wait raises what it was resumed with
+    int waiting;        // tasks
+    int test_waits;     // the function that answers waits in a plugin's tests
     uint64_t call;      // number of the call: a selection of an older one is stale
 
     // Results; kept between calls, grown by malloc.
@@ -133,6 +162,7 @@ typedef struct { uint32_t tag; } MessageBox;
 typedef struct { uint32_t tag; LGRoutes *routes; } RoutesBox;
 typedef struct { uint32_t tag; uint32_t index; uint64_t id, serial; } BindingBox;
 typedef struct { uint32_t tag; uint64_t call; size_t start, count; LGRoutes *routes; } SelectionBox;
+enum { MESSAGE_HEADERS = 1, MESSAGE_IDENTITY = 2 };
 enum { ROUTES_HANDLES = 1, ROUTES_INDEX = 2, ROUTES_DEFINITION = 3 };
 enum { BINDING_FIELDS = 1, BINDING_KEPT = 2 };
 
@@ -153,6 +183,7 @@ int lg_script_error(lua_State *L, const char *text);
 bool lg_buffer_reserve(Buffer *buffer, size_t more);
 bool lg_grow(void *array, size_t *capacity, size_t count, size_t element);
 int lg_on_error(lua_State *L);
+void lg_copy_traceback(lua_State *L, lua_State *thread);  // into the error, if none is there yet
 int lg_refuse_nested(LuaGuard *guard);
 int lg_run(LuaGuard *guard, lua_CFunction body, void *argument, LGBudget budget);
 void lg_begin(LuaGuard *guard, LGBudget budget);
@@ -168,6 +199,15 @@ void lg_open_json(lua_State *L);
 void lg_open_views(lua_State *L);
 void lg_open_routes(lua_State *L);
 void lg_open_test_host(lua_State *L);
+void lg_open_shared(lua_State *L);
+void lg_open_base64(lua_State *L);
+void lg_open_digests(lua_State *L);
+void lg_open_net(lua_State *L);
+void lg_open_metrics(lua_State *L);
+void lg_open_publish(lua_State *L);
+void lg_open_regex(lua_State *L);
+void lg_close_regexes(struct LGRegexes *regexes);
+void lg_open_tasks(lua_State *L);
 void lg_charged(lua_State *L, const char *name);  // wraps the field of the table at the top
 
 // pattern.c
@@ -181,18 +221,26 @@ void lg_push_table(lua_State *L, LGBytes content);
 void lg_push_array(lua_State *L, LGBytes content);
 void lg_encode(lua_State *L, int index, Buffer *out, bool functions);        // one value, with its type octet
 void lg_encode_table(lua_State *L, int index, Buffer *out, bool functions);  // content without length
+void lg_encode_verdict(lua_State *L, int index, Buffer *out);  // the same without the field `verdict`
 
 // host.c
 uint64_t lg_xxh64(const uint8_t *bytes, size_t count, uint64_t seed);
+int64_t lg_wall_nanoseconds(const LuaGuard *guard);  // what scripts see, be it a test's clock
+int64_t lg_monotonic_nanoseconds(const LuaGuard *guard);
 // "deny", … when the value at index is a verdict, else null; and its fields. They never raise and never
 // allocate.
 const char *lg_verdict(lua_State *L, int index);
 LGBytes lg_verdict_text(lua_State *L, int index, int key);
 
+// base64.c. out: (count + 2) / 3 * 4 letters, and at most count / 4 * 3 + 2 octets
+void lg_base64_encode(const uint8_t *bytes, size_t count, char *out);
+ptrdiff_t lg_base64_decode(const char *text, size_t count, uint8_t *out);
+
 // message.c
 void lg_message_begin(LuaGuard *guard, const LGMessage *message);
 void lg_message_end(LuaGuard *guard);
 LGBytes lg_message_headers(lua_State *L);
+int lg_push_headers(lua_State *L);  // of the message under way, as scripts see them; its userdata is at 1
 
 // routes.c: the userdata, and what their methods share with routing.c and test_host.c
 extern const char lg_routes_metatable, lg_binding_metatable;
@@ -200,6 +248,18 @@ uint32_t lg_tag_at(lua_State *L, int index);  // of a userdata of ours, or 0
 LGRoutes *lg_check_routes(lua_State *L);      // the bindings at 1
 LGBytes lg_check_text(lua_State *L, int index);
 int lg_push_binding(lua_State *L, LGRoutes *routes, uint64_t id);  // and what was kept with it
+
+// calls.c
+struct LGHook {
+    LuaGuard *guard;
+    int ref;
+    char path[];
+};
+bool lg_push_path(lua_State *L, LGBytes path);  // what stands there in the plugin's table; false: nil
+int lg_fail(LuaGuard *guard, const char *format, ...);  // sets the error of a call that has ended well
+
+// tasks.c
+int lg_answer_waits(lua_State *L);
 
 // select.c
 bool lg_topic_matches(LGBytes pattern, LGBytes key);
@@ -218,6 +278,7 @@ LGRoutes *lg_new_routes(LuaGuard *guard, void *context);
 int lg_open_routes_body(lua_State *L);  // takes an Opening
 int lg_bind_body(lua_State *L);         // takes a NewBinding; raises LG_REFUSED when `bind` says deny
 void lg_prepare(lua_State *L, LGRoutes *routes);
+void lg_raise_denial(lua_State *L);  // LG_REFUSED with the script's text when the value on top is a denial
 int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRouteResult *result,
                const char **problem);
 

@@ -46,7 +46,9 @@ static bool read_properties(LuaGuard *guard) {
 
 void lg_message_begin(LuaGuard *guard, const LGMessage *message) {
     guard->message = message;
-    guard->properties_read = guard->headers_read = false;
+    if (message->serial && message->serial == guard->message_serial) return;
+    guard->message_serial = message->serial;
+    guard->properties_read = guard->headers_read = guard->identity_read = false;
 }
 
 void lg_message_end(LuaGuard *guard) { guard->message = NULL; }
@@ -86,14 +88,29 @@ static int push_number(lua_State *L, LGBytes value) {
     return 1;
 }
 
-static int push_headers(lua_State *L, LuaGuard *guard) {
+int lg_push_headers(lua_State *L) {
+    LuaGuard *guard = lg_of(L);
     if (!guard->headers_read) {
         lg_push_table(L, property(L, P_HEADERS));
         lua_pushvalue(L, -1);
-        lua_setiuservalue(L, 1, 1);
+        lua_setiuservalue(L, 1, MESSAGE_HEADERS);
         guard->headers_read = true;
     } else {
-        lua_getiuservalue(L, 1, 1);
+        lua_getiuservalue(L, 1, MESSAGE_HEADERS);
+    }
+    return 1;
+}
+
+static int push_identity(lua_State *L, LuaGuard *guard) {
+    if (guard->message->identity.count == 0) {
+        lua_pushnil(L);
+    } else if (!guard->identity_read) {
+        lg_push_table(L, guard->message->identity);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, 1, MESSAGE_IDENTITY);
+        guard->identity_read = true;
+    } else {
+        lua_getiuservalue(L, 1, MESSAGE_IDENTITY);
     }
     return 1;
 }
@@ -128,7 +145,7 @@ static int message_index(lua_State *L) {
         if (IS(s, n, "app_id")) return push_bytes(L, property(L, P_APP_ID));
         break;
     case 7:
-        if (IS(s, n, "headers")) return push_headers(L, guard);
+        if (IS(s, n, "headers")) return lg_push_headers(L);
         if (IS(s, n, "user_id")) return push_bytes(L, property(L, P_USER_ID));
         if (IS(s, n, "delayed")) {
             if (m->delayed_milliseconds < 0) lua_pushnil(L);
@@ -138,6 +155,7 @@ static int message_index(lua_State *L) {
         break;
     case 8:
         if (IS(s, n, "exchange")) return push_text(L, m->exchange);
+        if (IS(s, n, "identity")) return push_identity(L, guard);
         if (IS(s, n, "priority")) return push_number(L, property(L, P_PRIORITY));
         if (IS(s, n, "reply_to")) return push_bytes(L, property(L, P_REPLY_TO));
         break;
@@ -178,7 +196,7 @@ static int message_newindex(lua_State *L) {
 }
 
 void lg_open_views(lua_State *L) {
-    MessageBox *box = lua_newuserdatauv(L, sizeof *box, 1);
+    MessageBox *box = lua_newuserdatauv(L, sizeof *box, 2);
     box->tag = TAG_MESSAGE;
     lua_createtable(L, 0, 4);
     lua_pushcfunction(L, message_index);

@@ -66,7 +66,7 @@ void lg_routes_close(LGRoutes *routes) {
 }
 
 // Raises LG_REFUSED with the script's text when the value on top is a denial.
-static void raise_denial(lua_State *L) {
+void lg_raise_denial(lua_State *L) {
     LuaGuard *guard = lg_of(L);
     const char *verdict = lua_istable(L, -1) ? lg_verdict(L, lua_gettop(L)) : NULL;
     if (!verdict || (strcmp(verdict, "deny") != 0 && strcmp(verdict, "drop") != 0)) return;
@@ -85,7 +85,7 @@ static int validate_body(lua_State *L) {
     lua_getiuservalue(L, -1, ROUTES_DEFINITION);
     lua_remove(L, -2);
     lua_call(L, 1, 1);
-    raise_denial(L);
+    lg_raise_denial(L);
     return 0;
 }
 
@@ -162,6 +162,8 @@ static void bind(lua_State *L, LGRoutes *routes, const LGBinding *binding) {
     lua_setfield(L, -2, "arguments");
     lua_getiuservalue(L, bindings, ROUTES_DEFINITION);
     lua_setfield(L, -2, "exchange");
+    lua_pushboolean(L, binding->is_new);
+    lua_setfield(L, -2, "is_new");
     lua_setiuservalue(L, handle, BINDING_FIELDS);
     if (guard->bind == LUA_NOREF) {
         lua_pushnil(L);
@@ -169,7 +171,11 @@ static void bind(lua_State *L, LGRoutes *routes, const LGBinding *binding) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, guard->bind);
         lua_pushvalue(L, handle);
         lua_call(L, 1, 1);
-        raise_denial(L);
+        lg_raise_denial(L);
+        lua_getiuservalue(L, handle, BINDING_FIELDS);
+        lua_pushboolean(L, false);  // it was new while it was bound
+        lua_setfield(L, -2, "is_new");
+        lua_pop(L, 1);
     }
     double weight = weight_of(L, lua_gettop(L));
     lua_setiuservalue(L, handle, BINDING_KEPT);
@@ -370,6 +376,7 @@ LGStatus lg_routes_route(LGRoutes *routes, const LGMessage *message, LGBudget bu
     }
     lg_begin(guard, budget);
     lg_message_begin(guard, message);
+    guard->calling = "route";
     lua_pushvalue(L, SLOT_ROUTE);
     lua_pushvalue(L, SLOT_MESSAGE);
     lua_rawgeti(L, LUA_REGISTRYINDEX, routes->ref);
@@ -379,8 +386,5 @@ LGStatus lg_routes_route(LGRoutes *routes, const LGMessage *message, LGBudget bu
     if (status == LUA_OK) lg_collect(L, guard, routes, SLOTS + 1, result, &problem);
     lg_message_end(guard);
     int kind = lg_end(guard, status);
-    if (!problem) return kind;
-    guard->error.kind = LG_RUNTIME;
-    strncpy(guard->error.message, problem, sizeof guard->error.message - 1);
-    return LG_RUNTIME;
+    return problem ? lg_fail(guard, "%s", problem) : kind;
 }

@@ -208,6 +208,10 @@ void lg_open_base(lua_State *L) {
 static lua_State *check_coroutine(lua_State *L) {
     lua_State *thread = lua_tothread(L, 1);
     luaL_argexpected(L, thread, 1, "coroutine");
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, thread) != LUA_TNIL) {
+        luaL_error(L, "cannot resume a hook: it goes on when what it waits for is there");
+    }
+    lua_pop(L, 1);
     return thread;
 }
 
@@ -284,9 +288,17 @@ static int coroutine_wrap(lua_State *L) {
     return 1;
 }
 
+// A hook that may wait runs in a coroutine, which is the host's to resume: it has no one to yield to.
+static int coroutine_yield(lua_State *L) {
+    if (lg_of(L)->task_thread == L) return luaL_error(L, "attempt to yield from outside a coroutine");
+    return lua_yield(L, lua_gettop(L));
+}
+
 void lg_open_coroutine(lua_State *L) {
     static const luaL_Reg own[] = {
-        {"create", coroutine_create}, {"resume", coroutine_resume}, {"wrap", coroutine_wrap}, {NULL, NULL}};
+        {"create", coroutine_create}, {"resume", coroutine_resume}, {"wrap", coroutine_wrap},
+        {"yield", coroutine_yield},   {NULL, NULL},
+    };
     luaL_requiref(L, LUA_COLIBNAME, luaopen_coroutine, 1);
     luaL_setfuncs(L, own, 0);
     forget(L, "close");

@@ -1,6 +1,8 @@
 // yutu.host, on which `yutu.test` stands: the same bind, prepare and route as the broker's, called from
 // within Lua.
 
+#include <math.h>
+
 #include "internal.h"
 
 static int test_exchange(lua_State *L) {
@@ -30,18 +32,21 @@ static int test_exchange(lua_State *L) {
     return 1;
 }
 
-// (bindings, destination, key, arguments, to_exchange) -> true | nil, text
+// (bindings, destination, key, arguments, to_exchange, is_old) -> true | nil, text
 static int test_bind(lua_State *L) {
     LuaGuard *guard = lg_of(L);
     LGRoutes *routes = lg_check_routes(L);
     LGBytes destination = lg_check_text(L, 2), key = lg_check_text(L, 3);
     luaL_checktype(L, 4, LUA_TTABLE);
-    lua_settop(L, 5);
+    lua_settop(L, 6);
     guard->out.count = 0;
     lg_encode_table(L, 4, &guard->out, false);
     lua_pushlstring(L, (const char *)guard->out.bytes, guard->out.count);  // the script may use the buffer
-    LGBytes arguments = lg_check_text(L, 6);
-    LGBinding binding = {++guard->serial, key, destination, arguments, lua_toboolean(L, 5)};
+    LGBytes arguments = lg_check_text(L, 7);
+    LGBinding binding = {
+        .id = ++guard->serial, .key = key, .destination = destination, .arguments = arguments,
+        .to_exchange = lua_toboolean(L, 5), .is_new = !lua_toboolean(L, 6),
+    };
     NewBinding argument = {routes, &binding};
     lua_pushcfunction(L, lg_bind_body);
     lua_pushlightuserdata(L, &argument);
@@ -200,9 +205,52 @@ static int test_route(lua_State *L) {
     return status == LUA_OK ? 1 : lua_error(L);
 }
 
+static int test_plugin(lua_State *L) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lg_of(L)->plugin);
+    return 1;
+}
+
+// ---- The clocks, which stand still from the first call on
+
+static int64_t nanoseconds_at(lua_State *L, int index) {
+    lua_Number seconds = luaL_checknumber(L, index);
+    luaL_argcheck(L, seconds >= -4e9 && seconds <= 4e9, index, "seconds out of range");
+    lua_Number whole = floor(seconds);  // a double holds no nanoseconds since 1970
+    return (int64_t)whole * 1000000000 + llround((seconds - whole) * 1e9);
+}
+
+static LuaGuard *stop_clocks(lua_State *L) {
+    LuaGuard *guard = lg_of(L);
+    if (guard->clocks_stopped) return guard;
+    guard->stopped_wall = lg_wall_nanoseconds(guard);
+    guard->stopped_monotonic = lg_monotonic_nanoseconds(guard);
+    guard->clocks_stopped = true;
+    return guard;
+}
+
+static int test_set_clock(lua_State *L) {
+    int64_t now = nanoseconds_at(L, 1);
+    stop_clocks(L)->stopped_wall = now;
+    return 0;
+}
+
+static int test_advance(lua_State *L) {
+    int64_t by = nanoseconds_at(L, 1);
+    luaL_argcheck(L, by >= 0, 1, "clocks go forward");
+    LuaGuard *guard = stop_clocks(L);
+    if (__builtin_add_overflow(guard->stopped_wall, by, &guard->stopped_wall) ||
+        __builtin_add_overflow(guard->stopped_monotonic, by, &guard->stopped_monotonic)) {
+        return luaL_error(L, "the end of time");
+    }
+    return 0;
+}
+
 void lg_open_test_host(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"exchange", test_exchange}, {"bind", test_bind}, {"route", test_route}, {NULL, NULL}};
+        {"exchange", test_exchange}, {"bind", test_bind},           {"route", test_route},
+        {"plugin", test_plugin},     {"set_clock", test_set_clock}, {"advance", test_advance},
+        {"waits", lg_answer_waits},  {NULL, NULL},
+    };
     lua_rawgeti(L, LUA_REGISTRYINDEX, lg_of(L)->loaded);
     lua_newtable(L);
     luaL_setfuncs(L, functions, 0);

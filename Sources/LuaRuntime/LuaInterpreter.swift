@@ -4,13 +4,6 @@
 
 package import CLuaGuard
 
-/// What a script may ask of its surroundings.
-package protocol LuaHost: AnyObject {
-  func log(_ level: LuaLogLevel, _ text: String)
-}
-
-package enum LuaLogLevel: Int32, Sendable { case debug, info, warning, error }
-
 package typealias LuaMessage = LGMessage
 package typealias LuaBytes = LGBytes
 
@@ -18,19 +11,22 @@ package final class LuaInterpreter {
   let interpreter: OpaquePointer
   private let host: HostBox?
 
-  /// Nil when the memory limit does not even hold the libraries.
-  package init?(limits: LuaLimits = LuaLimits(), host: (any LuaHost)? = nil) {
+  /// What its `shared` holds; set when the interpreter comes to the thread that has the others.
+  package var shared: LuaShared { didSet { lg_share(interpreter, shared.store) } }
+  /// A trial: what the script writes to `shared`, publishes and counts is checked and answered, and does not
+  /// happen.
+  package var dry = false { didSet { lg_set_dry(interpreter, dry) } }
+
+  /// Nil when the memory limit does not even hold the libraries. Without `shared` it has one of its own.
+  package init?(
+    limits: LuaLimits = LuaLimits(), host: (any LuaHost)? = nil, shared: LuaShared = LuaShared()
+  ) {
+    self.shared = shared
     self.host = host.map(HostBox.init)
     var guardLimits = limits.guardLimits
     var callbacks = LGHost()
-    if let box = self.host {
-      callbacks.context = Unmanaged.passUnretained(box).toOpaque()
-      callbacks.log = { context, level, text in
-        guard let context else { return }
-        let box = Unmanaged<HostBox>.fromOpaque(context).takeUnretainedValue()
-        box.host?.log(LuaLogLevel(rawValue: level) ?? .info, String(decoding: text.buffer, as: UTF8.self))
-      }
-    }
+    self.host?.fill(&callbacks)
+    callbacks.digest = { LuaDigests.callback($0, kind: $1, key: $2, text: $3, out: $4) }
     callbacks.select = { context, selector, value, interpreter in
       guard let context, let selector = LuaSelection.Kind(rawValue: selector) else {
         return LuaSelected.noIndex.rawValue
@@ -40,6 +36,7 @@ package final class LuaInterpreter {
     }
     guard let opened = lg_open(&guardLimits, &callbacks) else { return nil }
     interpreter = opened
+    lg_share(opened, shared.store)
   }
 
   deinit { lg_close(interpreter) }
@@ -125,12 +122,6 @@ package final class LuaInterpreter {
   func check(_ status: LGStatus) throws(LuaError) {
     if status != LG_OK { throw LuaError(lg_error(interpreter)) }
   }
-}
-
-/// What the C side holds: it must not keep the host alive, and finds nothing when the host is gone.
-private final class HostBox {
-  weak var host: (any LuaHost)?
-  init(_ host: any LuaHost) { self.host = host }
 }
 
 func withBytes<Result>(_ text: String, _ body: (LGBytes) -> Result) -> Result {

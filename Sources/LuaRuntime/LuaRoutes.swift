@@ -38,13 +38,18 @@ package struct LuaBinding {
   package var toExchange: Bool
   /// A field table's content, without its length.
   package var arguments: [UInt8]
+  /// A client binds just now: neither recovery nor a reload.
+  package var isNew: Bool
 
-  package init(id: UInt64, key: [UInt8], destination: [UInt8], toExchange: Bool, arguments: [UInt8]) {
+  package init(
+    id: UInt64, key: [UInt8], destination: [UInt8], toExchange: Bool, arguments: [UInt8], isNew: Bool = false
+  ) {
     self.id = id
     self.key = key
     self.destination = destination
     self.toExchange = toExchange
     self.arguments = arguments
+    self.isNew = isNew
   }
 }
 
@@ -81,7 +86,7 @@ package final class LuaRoutes {
         withBytes(binding.arguments) { arguments in
           var raw = LGBinding(
             id: binding.id, key: key, destination: destination, arguments: arguments,
-            to_exchange: binding.toExchange)
+            to_exchange: binding.toExchange, is_new: binding.isNew)
           return lg_routes_bind(routes, &raw, budget.guardBudget)
         }
       }

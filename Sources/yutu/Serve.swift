@@ -1,6 +1,7 @@
 import AMQPWire
 import ArgumentParser
 import BrokerCore
+import BrokerManagement
 import BrokerScripting
 import BrokerServer
 import Dispatch
@@ -18,8 +19,11 @@ struct Serve: AsyncParsableCommand {
   @Option(help: "The AMQP port; 0 lets the system choose.")
   var port = 5672
 
-  @Option(help: "Accepted, and said to be unused: this version has no HTTP API.")
-  var httpPort: Int?
+  @Option(help: "The port of the HTTP API and the metrics; 0 lets the system choose.")
+  var httpPort = 15672
+
+  @Flag(help: "Serve no HTTP at all.")
+  var noHttp = false
 
   @Option(help: "Where data is kept. This version keeps everything in memory, whatever is said here.")
   var dataDir: String?
@@ -47,7 +51,7 @@ struct Serve: AsyncParsableCommand {
 
   func run() async throws {
     signal(SIGPIPE, SIG_IGN)
-    let signals = Signals([SIGINT, SIGTERM])
+    let signals = Signals([SIGINT, SIGTERM, SIGHUP])
     let level = Logger.Level(rawValue: logLevel) ?? .info
     var settings = Settings()
     settings.bodyMaximum = maxMessageSize
@@ -56,48 +60,82 @@ struct Serve: AsyncParsableCommand {
       logger.logLevel = level
       return Broker(settings: settings, logger: logger)
     }
-    let loaded = try await load(into: server)
+    let room = try await load(into: server)
+    let loaded = try await room?.statuses() ?? []
     do {
       let address = try await server.listen(host: host, port: port)
-      announce(port: address?.port ?? port, plugins: loaded)
+      let http = try await startManagement(room, beside: server)
+      announce(port: address?.port ?? port, http: http, plugins: loaded)
+    } catch let error as ExitCode {
+      throw error
     } catch {
       let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
       Console.complain("yutu: cannot listen on \(host):\(port): \(reason)")
       throw ExitCode(1)
     }
-    for await _ in signals.stream { break }
+    for await signal in signals.stream {
+      guard signal == SIGHUP else { break }
+      _ = try? await room?.reload()
+    }
+    await room?.stop()
     try await server.stop()
   }
 
   /// Puts the plugins into force before the first client comes, and watches their folder from then on.
-  private func load(into server: Server) async throws -> [PluginHost.Status] {
+  private func load(into server: Server) async throws -> PluginRoom? {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: plugins, isDirectory: &isFolder), isFolder.boolValue else {
       Console.complain("yutu: --plugins \(plugins): no such folder; running without plugins")
-      return []
+      return nil
     }
     let options = PluginOptions(folder: plugins)
-    let host = try await server.beside { PluginHost($0, options) }
-    var loader = PluginLoader(options)
-    if let changes = loader.changes() { try await server.withBroker { _ in host.value.apply(changes) } }
-    loader.watch { changes in
-      Task { try await server.withBroker { _ in host.value.apply(changes) } }
-      return true
+    let loop = server.eventLoop
+    let host = try await server.beside { broker, flush in
+      PluginHost(broker, options, seat: LoopSeat(loop: loop, flush: flush))
     }
-    return try await server.withBroker { _ in host.value.statuses }
+    let room = PluginRoom(host, loop, options)
+    try await room.start()
+    Task { await room.watch() }
+    return room
   }
 
-  private func announce(port: Int, plugins loaded: [PluginHost.Status]) {
+  /// - Returns: the port it listens on
+  private func startManagement(_ room: PluginRoom?, beside server: Server) async throws -> Int? {
+    guard !noHttp, let room else { return nil }
+    let management = Management(
+      control: room, version: Version.current, logger: Logger(label: "http", factory: { PlainLog(label: $0) })
+    ) { user, password, isLoopback in
+      let login = try? await server.withBroker { broker -> Management.Login? in
+        let request = LoginRequest(
+          mechanism: "PLAIN", user: ByteString(user), password: ByteString(password), response: "",
+          peer: PeerAddress(address: "", port: 0, isLoopback: isLoopback), clientProperties: FieldTable())
+        // Users of plugins are not asked for: they are not administrators because they may publish.
+        guard case .now(.allowed(let known)) = InternalUsers(broker.settings).authenticate(request) else {
+          return nil
+        }
+        return Management.Login(name: known.name, tags: ["administrator"])
+      }
+      return login ?? nil
+    }
+    do {
+      return try await management.start(host: host, port: httpPort)
+    } catch {
+      Console.complain("yutu: cannot listen for HTTP on \(host):\(httpPort): \(error)")
+      throw ExitCode(1)
+    }
+  }
+
+  private func announce(port: Int, http: Int?, plugins loaded: [PluginHost.Status]) {
     let names = loaded.filter(\.inForce).map(\.name).joined(separator: ", ")
     Console.say("yutu \(Version.current)")
     Console.say("listening amqp \(host):\(port)")
+    if let http { Console.say("listening http \(host):\(http)") }
     Console.say("plugins from \(plugins): \(names.isEmpty ? "none" : names)")
     for plugin in loaded {
       if let problem = plugin.problem { Console.say("plugin \(plugin.name) is unavailable: \(problem)") }
     }
     let kept = dataDir.map { $0 == ":memory:" ? "" : "; \($0) is not used" } ?? ""
     Console.say("data is in memory: nothing outlives this process\(kept)")
-    if httpPort != nil { Console.say("no HTTP API in this version: --http-port is not used") }
     Console.say(
       "log in from this machine as guest with password guest: amqp://guest:guest@\(host):\(port)/%2F")
   }

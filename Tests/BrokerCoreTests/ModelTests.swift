@@ -188,12 +188,12 @@ private final class Play {
     let getter = Consumer(
       tag: "", queue: queue.queue, noAck: noAck, deliveries: channel.deliveries, outlet: outlet)
     let expected = queue.ready.first
-    guard let (queued, tag) = queue.queue.get(getter) else {
+    guard let (shown, redelivered, tag) = queue.queue.get(getter) else {
       if expected != nil { complaints.append("\(queue.name) had a message and gave none") }
       return "get from empty \(queue.name)"
     }
     take(
-      Copy(position: Int(queued.message.bodyText) ?? 0, redelivered: queued.redelivered), tag, queue, channel)
+      Copy(position: Int(shown.bodyText) ?? 0, redelivered: redelivered), tag, queue, channel)
     if noAck {
       fates.deliveredForGood += 1
     } else {

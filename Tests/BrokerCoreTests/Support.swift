@@ -114,8 +114,8 @@ struct Holder {
 
   /// `basic.get`.
   func get(_ queue: Queue, noAck: Bool = false) -> (text: String, tag: UInt64, redelivered: Bool)? {
-    guard let (queued, tag) = queue.get(consumer(queue, noAck: noAck)) else { return nil }
-    return (queued.message.bodyText, tag, queued.redelivered)
+    guard let (shown, redelivered, tag) = queue.get(consumer(queue, noAck: noAck)) else { return nil }
+    return (shown.bodyText, tag, redelivered)
   }
 
   /// Settles, then lets the queues deliver, as a channel does.

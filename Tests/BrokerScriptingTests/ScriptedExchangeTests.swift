@@ -127,8 +127,14 @@ import Testing
     for (text, reason) in [
       ("return {\n  api = = 1\n}", "exchanges/x-t.lua:2: unexpected symbol near '='"),
       ("local t = nil\nreturn t.x", "exchanges/x-t.lua:2: attempt to index a nil value (local 't')"),
-      ("return { api = 1, exchnage = {} }", "exchanges/x-t.lua: unknown field 'exchnage'"),
-      ("return { api = 1, exchange = {} }", "exchanges/x-t.lua: exchange.route must be a function"),
+      (
+        "return { api = 1, exchnage = {} }",
+        "exchanges/x-t.lua: unknown field 'exchnage': did you mean 'exchange'?"
+      ),
+      (
+        "return { api = 1, exchange = {} }",
+        "exchanges/x-t.lua: exchange.route is needed and must be a function"
+      ),
       ("return {}", "exchanges/x-t.lua: the plugin's table must say api = 1"),
       ("while true do end", "exchanges/x-t.lua:1: limit of 100000000 instructions reached"),
     ] {
@@ -350,7 +356,9 @@ import Testing
     let wrong = try Workshop { $0.settings = ["x-t": ["target": .integer(1)]] }
     try wrong.write("exchanges/x-t.lua", text)
     wrong.reload()
-    #expect(wrong.problem("x-t") == "exchanges/x-t.lua: setting 'target' must be a string, not a number")
+    #expect(
+      wrong.problem("x-t")
+        == "exchanges/x-t.lua: setting 'target' of plugin 'x-t': 1 is a number, expected a string")
   }
 
   @Test func `refuses to take the place of a built-in type`() throws {

@@ -14,7 +14,7 @@ final class MemoryServer {
   private let marks: ClosedRange<Int>
 
   init(_ broker: Broker, marks: ClosedRange<Int> = 262_144...1_048_576) {
-    core = ServerCore(broker: broker)
+    core = ServerCore(broker: broker, loop: nil)
     self.marks = marks
   }
 
@@ -159,9 +159,6 @@ final class MemoryLine: Line, Transport {
   }
 
   func resumeSoon() { wantsResume = true }
-
-  /// The clock is moved by hand, and with it comes a tick.
-  func resume(afterNanoseconds nanoseconds: UInt64) {}
 
   func finish(orderly: Bool) {
     if let rest = connection?.outbox.take() { send(rest) }

@@ -129,8 +129,9 @@ import Testing
   /// Ticks are half a second apart; nothing but the wake-up ends it so soon.
   @Test func `it ends when it should`() throws {
     let clock = FakeClock()
-    let core = ServerCore(broker: Broker(clock: clock, logger: .silent))
-    let channel = EmbeddedChannel(handler: ConnectionHandler(server: core))
+    let loop = EmbeddedEventLoop()
+    let core = ServerCore(broker: Broker(clock: clock, logger: .silent), loop: loop)
+    let channel = EmbeddedChannel(handler: ConnectionHandler(server: core), loop: loop)
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     func read() throws -> Int { try channel.readOutbound(as: ByteBuffer.self)?.readableBytes ?? 0 }
     try channel.writeInbound(ByteBuffer(bytes: Octets.protocolHeader))
@@ -144,11 +145,11 @@ import Testing
       ByteBuffer(bytes: Octets.method(TestClient.Options().startOk, channel: 0)))
     for milliseconds in [10, 9] {
       clock.advance(nanoseconds: UInt64(milliseconds) * 1_000_000)
-      channel.embeddedEventLoop.advanceTime(by: .milliseconds(Int64(milliseconds)))
+      loop.advanceTime(by: .milliseconds(Int64(milliseconds)))
       #expect(try read() == 0)
     }
     clock.advance(nanoseconds: 1_000_000)
-    channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+    loop.advanceTime(by: .milliseconds(1))
     #expect(try read() > 0, "connection.tune")
     _ = try channel.finish()
   }

@@ -20,9 +20,10 @@ private func result(_ expression: String, host: (any LuaHost)? = nil) throws -> 
     #expect(
       names
         == .text(
-          "_G _VERSION allow assert change coroutine delay deny drop error getmetatable hash ipairs json "
-            + "load log math next null os pairs pcall print queue rawequal rawget rawlen rawset require "
-            + "select setmetatable settings string table throttle time tonumber tostring type utf8 xpcall"))
+          "_G _VERSION allow assert base64 challenge change coroutine delay deny dns drop error getmetatable hash "
+            + "hmac http ipairs json load log math metrics net next null os pairs password pcall print publish "
+            + "queue rawequal rawget rawlen rawset regex require select setmetatable settings shared sleep string "
+            + "table throttle time tonumber tostring type utf8 uuid xpcall"))
   }
 
   @Test(arguments: [

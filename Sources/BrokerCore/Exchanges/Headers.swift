@@ -11,10 +11,23 @@ final class Headers: ExchangeType {
   private var byField = OctetMap<Bag<Rule>>()
   /// Rules that may hold for a message with none of their values.
   private var others = Bag<Rule>()
+  /// Bindings whose `x-match` names a matcher, in the order in which they were made.
+  private var matched: [MatchedBinding] = []
   /// Scratch of `route`: the headers of the message at hand.
   private var headers = HeaderFields()
 
+  private struct MatchedBinding {
+    let binding: Binding
+    let name: ByteString
+    var matcher: any HeaderMatcher
+  }
+
   func add(_ binding: Binding) throws(ProtocolError) {
+    if let name = binding.arguments["x-match"]?.string,
+      let matcher = try binding.source.vhost.broker.makeHeaderMatcher(name, for: binding)
+    {
+      return matched.append(MatchedBinding(binding: binding, name: name, matcher: matcher))
+    }
     let rule = try Rule(binding)
     rules[ObjectIdentifier(binding)] = rule
     rule.place = place(for: rule)
@@ -30,7 +43,9 @@ final class Headers: ExchangeType {
   }
 
   func remove(_ binding: Binding) {
-    guard let rule = rules.removeValue(forKey: ObjectIdentifier(binding)) else { return }
+    guard let rule = rules.removeValue(forKey: ObjectIdentifier(binding)) else {
+      return matched.removeAll { $0.binding === binding }
+    }
     guard let place = rule.place else { return others.remove(rule) }
     for field in place {
       let left = byField.update(field, default: Bag()) { bag in
@@ -49,6 +64,16 @@ final class Headers: ExchangeType {
       for rule in waiting.elements where rule.matches(headers) { destinations.add(rule.binding) }
     }
     for rule in others.elements where rule.matches(headers) { destinations.add(rule.binding) }
+    for rule in matched where rule.matcher.matches(message) { destinations.add(rule.binding) }
+  }
+
+  // MARK: matchers
+
+  func bindings(matchedBy name: ByteString) -> [Binding] { matched.filter { $0.name == name }.map(\.binding) }
+
+  func setMatcher(_ matcher: any HeaderMatcher, of binding: Binding) {
+    guard let index = matched.firstIndex(where: { $0.binding === binding }) else { return }
+    matched[index].matcher = matcher
   }
 }
 

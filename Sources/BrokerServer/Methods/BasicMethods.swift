@@ -100,15 +100,15 @@ extension ClientChannel {
     let getter = Consumer(
       tag: "", queue: queue, noAck: method.noAck, deliveries: deliveries,
       outlet: Subscription(tag: "", channel: self))
-    guard let (queued, tag) = queue.get(getter) else { return send(BasicGetEmpty()) }
-    let envelope = queued.message.envelope
-    outbox.countReply(of: queued.message)
+    guard let (message, redelivered, tag) = queue.get(getter) else { return send(BasicGetEmpty()) }
+    let envelope = message.envelope
+    outbox.countReply(of: message)
     outbox.sendContent(
-      BasicGetOk.id, channel: number, message: queued.message, frameMaximum: frameMaximum,
+      BasicGetOk.id, channel: number, message: message, frameMaximum: frameMaximum,
       argumentsCount: 13 + envelope.count
     ) { cursor in
       cursor.put(tag)
-      cursor.put(queued.redelivered ? 1 as UInt8 : 0)
+      cursor.put(redelivered ? 1 as UInt8 : 0)
       cursor.put(envelope)
       cursor.put(UInt32(truncatingIfNeeded: queue.readyCount))
     }

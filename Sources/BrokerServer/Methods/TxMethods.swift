@@ -16,12 +16,12 @@ extension ClientChannel {
     transaction = Transaction()
     var refused = false
     for publish in done.publishes {
-      switch publish.route {
-      case .success(let queues):
-        let open = queues.filter { !$0.isDeleted }
-        for queue in open { queue.enqueue(publish.message) }
-        if open.isEmpty, publish.mandatory { sendReturn(publish.message, .noRoute, "NO_ROUTE") }
-      case .failure(let error):
+      do throws(ProtocolError) {
+        let published = try vhost.enqueue(try publish.route.get(), by: connection.identity)
+        if case .queued(0) = published, publish.mandatory {
+          sendReturn(publish.message, .noRoute, "NO_ROUTE")
+        }
+      } catch {
         refused = true
         refuse(publish.message, mandatory: publish.mandatory, error)
       }

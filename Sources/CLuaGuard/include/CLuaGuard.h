@@ -10,6 +10,10 @@
 
 typedef struct LuaGuard LuaGuard;
 typedef struct LGRoutes LGRoutes;
+typedef struct LGHook LGHook;
+typedef struct LGMatcher LGMatcher;
+typedef struct LGShared LGShared;
+typedef struct LGTask LGTask;
 
 /// Borrowed bytes. What a call returns this way is valid until the next call into the same interpreter.
 typedef struct {
@@ -44,6 +48,10 @@ typedef struct {
 typedef enum { LG_SELECTED = 0, LG_MALFORMED = 1, LG_NO_INDEX = 2 } LGSelected;
 typedef enum { LG_SELECT_KEY = 1, LG_SELECT_TOPIC = 2, LG_SELECT_HEADERS = 3 } LGSelector;
 
+typedef enum { LG_MD5 = 1, LG_SHA_1 = 2, LG_SHA_256 = 3, LG_SHA_512 = 4 } LGDigest;
+enum { LG_DIGEST_BYTES = 64 };
+typedef enum { LG_COUNTER = 1, LG_GAUGE = 2, LG_HISTOGRAM = 3 } LGMetric;
+
 /// What the interpreter asks of its host. Callbacks may not call back into the interpreter, except for
 /// lg_select_add inside select. A null member has a plain built-in behaviour.
 typedef struct {
@@ -55,6 +63,16 @@ typedef struct {
                                 LuaGuard *_Nonnull guard);
     int64_t (*_Nullable wall_nanoseconds)(void *_Nullable context);
     int64_t (*_Nullable monotonic_nanoseconds)(void *_Nullable context);
+    /// Writes the digest of a text, or with a key its HMAC, and returns its size; 0 for none.
+    int32_t (*_Nullable digest)(void *_Nullable context, LGDigest kind, const LGBytes *_Nullable key,
+                                LGBytes text, uint8_t *_Nullable out);
+    /// A number for a series, which stays; 0 refuses it. labels: field table content, strings only.
+    uint64_t (*_Nullable metric_series)(void *_Nullable context, LGMetric kind, LGBytes name, LGBytes labels);
+    void (*_Nullable metric_add)(void *_Nullable context, uint64_t series, double value);
+    /// fields: field table content, checked. copies: of the message under way, changed by the fields. False
+    /// refuses it; the reason, 0-terminated, is the script's.
+    bool (*_Nullable publish)(void *_Nullable context, LGBytes fields, bool copies, char *_Nullable reason,
+                              size_t reason_capacity);
 } LGHost;
 
 typedef struct {
@@ -65,9 +83,13 @@ typedef struct {
 
 /// A message as it stands in the core's memory; read lazily, valid during one call.
 /// properties: the 2-byte flags and the property list of a content header, as on the wire.
+/// identity: field table content; empty: there is none.
+/// serial: if it is not 0, whoever gives the same number twice in a row gives the same message, and what was
+/// read of it is not read again.
 typedef struct {
-    LGBytes exchange, routing_key, properties, body, vhost, user, queue;
+    LGBytes exchange, routing_key, properties, body, vhost, user, queue, identity;
     int64_t delayed_milliseconds;  // negative: not delayed
+    uint64_t serial;
     bool redelivered;
 } LGMessage;
 
@@ -76,6 +98,7 @@ typedef struct {
     uint64_t id;
     LGBytes key, destination, arguments;
     bool to_exchange;
+    bool is_new;  // a client binds just now
 } LGBinding;
 
 typedef enum {
@@ -111,6 +134,15 @@ LGStatistics lg_statistics(const LuaGuard *_Nonnull guard);
 /// For tests: from the n-th allocation on, all fail; 0 ends it.
 void lg_fail_allocations(LuaGuard *_Nonnull guard, uint64_t from);
 
+// What `shared` holds, for all interpreters of one thread; it outlives them.
+LGShared *_Nullable lg_shared_open(size_t memory_bytes, uint64_t seed);
+void lg_shared_close(LGShared *_Nullable store);
+size_t lg_shared_memory(const LGShared *_Nonnull store);
+/// From now on this interpreter sees this store; handles that its script has find their dictionaries there.
+void lg_share(LuaGuard *_Nonnull guard, LGShared *_Nullable store);
+/// A trial: what scripts write to `shared`, publish and count is checked and answered, and does not happen.
+void lg_set_dry(LuaGuard *_Nonnull guard, bool dry);
+
 // The script.
 LGStatus lg_add_module(LuaGuard *_Nonnull guard, LGBytes name, LGBytes path, LGBytes text);
 /// Runs a chunk; the table it returns is the plugin.
@@ -142,6 +174,68 @@ LGStatus lg_routes_route(LGRoutes *_Nonnull routes, const LGMessage *_Nonnull me
                          LGBudget prepare_budget, LGRouteResult *_Nonnull result);
 /// Inside LGHost.select only.
 void lg_select_add(LuaGuard *_Nonnull guard, uint64_t id);
+
+// Hooks: functions of the plugin's table, found once.
+typedef enum {
+    LG_PASSED = 0,  // nothing, or null
+    LG_ALLOW = 1,   // content: the verdict's other fields as field table content
+    LG_DENY = 2,    // content: the reason
+    LG_DROP = 3,    // the same
+    LG_CHANGE = 4,  // content: as of LG_ALLOW
+    LG_DELAY = 5,
+    LG_THROTTLE = 6,
+} LGHookVerdict;
+
+typedef struct {
+    int32_t verdict;  // LGHookVerdict
+    LGBytes content;
+    int64_t milliseconds;
+} LGHookResult;
+
+/// Hooks and matchers are closed before their interpreter is.
+/// The function at a dotted path of the plugin's table ("timers.1.run"); null when there is none, and when
+/// memory is gone.
+LGHook *_Nullable lg_hook_open(LuaGuard *_Nonnull guard, LGBytes path);
+void lg_hook_close(LGHook *_Nullable hook);
+/// Calls it with a message and, if there is one, with a table (field table content).
+LGStatus lg_hook_run(LGHook *_Nonnull hook, const LGMessage *_Nonnull message,
+                     const LGBytes *_Nullable second, LGBudget budget, LGHookResult *_Nonnull result);
+/// Calls it with values (field array content).
+LGStatus lg_hook_call(LGHook *_Nonnull hook, LGBytes arguments, LGBudget budget,
+                      LGHookResult *_Nonnull result);
+
+// Matchers of headers, one a binding.
+/// Calls `matcher.bind`, if there is one, with the arguments (field table content), and keeps its result.
+/// Null: the status is in lg_error, LG_REFUSED with the script's text when it says deny.
+LGMatcher *_Nullable lg_matcher_open(LuaGuard *_Nonnull guard, LGBytes arguments, LGBudget budget);
+/// Compiles one expression over `headers`. What it sees is an environment of its own, whatever the script
+/// of this interpreter sees.
+LGMatcher *_Nullable lg_expression_open(LuaGuard *_Nonnull guard, LGBytes text, LGBudget budget);
+void lg_matcher_close(LGMatcher *_Nullable matcher);
+LGStatus lg_matcher_matches(LGMatcher *_Nonnull matcher, const LGMessage *_Nonnull message, LGBudget budget,
+                            bool *_Nonnull matches);
+
+// Hooks that may wait.
+typedef struct {
+    LGTask *_Nullable task;  // while it waits
+    bool waits;
+    bool is_verdict;
+    /// One field value (type octet and value): what it returned, of a verdict the table; or, while it waits,
+    /// a list of what it waits for ("http.request", "sleep", …) and with which argument.
+    LGBytes value;
+} LGProgress;
+
+/// Starts the function at a dotted path of the plugin's table in a coroutine of its own. arguments: field
+/// array content. A missing function is LG_REFUSED. A task is closed before its interpreter is, by whoever
+/// started it.
+LGStatus lg_task_start(LuaGuard *_Nonnull guard, LGBytes path, LGBytes arguments, LGBudget budget,
+                       LGProgress *_Nonnull progress);
+/// values: what the wait gives back, as field array content; if it fails: one text, the error that it raises.
+LGStatus lg_task_resume(LGTask *_Nonnull task, LGBytes values, bool fails, LGBudget budget,
+                        LGProgress *_Nonnull progress);
+/// The task is over, or will be when the call under way ends.
+void lg_task_cancel(LGTask *_Nonnull task);
+void lg_task_close(LGTask *_Nullable task);
 
 // Field tables, for tests: bytes -> Lua -> bytes.
 LGStatus lg_round_trip(LuaGuard *_Nonnull guard, LGBytes table, LGBytes *_Nonnull result);

@@ -1,0 +1,3 @@
+-- expect: instructions|time
+-- Passwords without end.
+while true do password.check(password.hash("x"), "y") end

@@ -1,0 +1,3 @@
+-- expect: runtime
+-- Groups, ten thousand deep.
+return regex.match(("("):rep(10000), "a")

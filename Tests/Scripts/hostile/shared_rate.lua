@@ -1,0 +1,3 @@
+-- expect: runtime
+-- A rate that is no number.
+return shared("d"):take("k", 0/0, 0/0)

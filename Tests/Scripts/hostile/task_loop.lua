@@ -1,0 +1,3 @@
+-- expect: instructions|time
+-- Loops after it was resumed.
+return { events = { go = function() sleep(0) while true do end end } }

@@ -1,0 +1,3 @@
+-- expect: runtime
+-- Yields to the host.
+return { events = { go = function() coroutine.yield({ "http.request", print }) end } }

@@ -1,0 +1,3 @@
+-- expect: instructions|time
+-- UUIDs without end.
+while true do uuid() end

@@ -1,0 +1,4 @@
+---@meta yutu.test
+---@type yutu.Test
+local test
+return test

@@ -1,0 +1,85 @@
+--- Takes out what not everyone may see: named headers, and fields of a JSON body, removed or replaced by a mask.
+--- On publish no queue ever holds them; on deliver the queue keeps the message and consumers get less.
+---@type yutu.Plugin
+local plugin = {
+  api = 1,
+  about = "remove or mask headers and fields of JSON bodies",
+  enabled = false,
+  settings = {
+    stage = { default = "publish", one_of = { "publish", "deliver" }, about = "before routing, or for consumers" },
+    names = { default = { "*" }, type = "list", about = "globs of the exchanges (publish) or queues (deliver)" },
+    headers = { default = {}, type = "list", about = "headers" },
+    fields = { default = {}, type = "list", about = "paths in the body, such as card.number or items.*.price" },
+    mask = { default = "***", about = "what stands in their place; empty: they are removed" },
+    keep_last = { default = 0, min = 0, max = 16, about = "so many last characters of a text stay after the mask" },
+    except_users = { default = {}, type = "list", about = "users that see everything, on deliver" },
+    max_bytes = { default = 32768, min = 1, max = 1048576, about = "larger bodies are refused" },
+  },
+}
+
+local glob, paths = require("glob"), require("paths")
+
+local looked_at, excepted, fields
+
+local function masked(value)
+  if settings.mask == "" then return nil end
+  local last = settings.keep_last
+  if last == 0 or type(value) ~= "string" or #value <= 2 * last then return settings.mask end
+  return settings.mask .. value:sub(-last)
+end
+
+--- The body without what is to be taken out; nil when there is nothing in it; false when it cannot be read.
+local function redacted(message)
+  if #fields == 0 or message.size == 0 then return nil end
+  if message.size > settings.max_bytes then return false end
+  local fine, body = pcall(json.decode, message.body)
+  if not fine or type(body) ~= "table" then return nil end
+  local count = 0
+  for _, parts in ipairs(fields) do
+    count = count + paths.visit(body, parts, function(place, key)
+      -- An array keeps its length.
+      place[key] = masked(place[key]) or math.type(key) and null or nil
+    end)
+  end
+  if count > 0 then return json.encode(body) end
+end
+
+local function prepare()
+  looked_at, excepted, fields = glob.any(settings.names), {}, {}
+  for i, text in ipairs(settings.fields) do fields[i] = paths.split(text) end
+  for _, user in ipairs(settings.except_users) do excepted[user] = true end
+end
+
+local function redact(message)
+  local answer, found = { headers = {}, remove = {} }, false
+  local headers = message.headers
+  for _, name in ipairs(settings.headers) do
+    if headers[name] ~= nil then
+      found = true
+      local value = masked(headers[name])
+      if value then answer.headers[name] = value else table.insert(answer.remove, name) end
+    end
+  end
+  local body = redacted(message)
+  if body == false then
+    return deny(("a body of %d bytes; at most %d can be redacted"):format(message.size, settings.max_bytes))
+  end
+  answer.body = body
+  if found or body then return change(answer) end
+end
+
+local function on_publish(message)
+  if settings.stage ~= "publish" then return end
+  if not fields then prepare() end
+  if looked_at(message.exchange) then return redact(message) end
+end
+
+local function on_deliver(message)
+  if settings.stage ~= "deliver" then return end
+  if not fields then prepare() end
+  if looked_at(message.queue) and not excepted[message.user] then return redact(message) end
+end
+
+plugin.filters = { publish = { order = 500, run = on_publish }, deliver = { order = 500, run = on_deliver } }
+
+return plugin
