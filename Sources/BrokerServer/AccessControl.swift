@@ -34,7 +34,7 @@ final class AccessControl {
     self.identity = identity
     self.peer = peer
     self.broker = broker
-    nanoseconds = UInt64(max(0, broker.settings.accessCacheSeconds)) * 1_000_000_000
+    nanoseconds = UInt64(max(0, broker.settings.accessCacheSeconds) * 1e9)
     generation = broker.hooks.generation
     publishersAskedAt = broker.clock.nanoseconds
   }

@@ -85,7 +85,8 @@ import Testing
     #expect(configuration.host == "0.0.0.0" && configuration.port == 0 && !configuration.http)
     #expect(configuration.httpHost == "::1" && configuration.httpPort == 8080)
     #expect(configuration.logLevel == "debug" && configuration.dataDir == ":memory:")
-    #expect(configuration.authChain == ["internal", "users"] && configuration.authCacheSeconds == 0.5)
+    #expect(
+      configuration.authChain == ["internal", "users"] && configuration.settings.accessCacheSeconds == 0.5)
     let settings = configuration.settings
     #expect(settings.bodyMaximum == 1000 && settings.transactionMaximum == 2000)
     #expect(settings.frameMaximum == 16_384 && settings.channelMaximum == 7)

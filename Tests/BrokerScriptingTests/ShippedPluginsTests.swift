@@ -47,7 +47,8 @@ import Testing
     for name in names {
       #expect(index.contains("](\(name).md)"), "docs/plugins/README.md has no link to \(name).md")
       let page = try? String(contentsOf: pages.appending(path: "\(name).md"), encoding: .utf8)
-      #expect(page?.hasPrefix("# \(name)\n") == true, "docs/plugins/\(name).md is missing or has another title")
+      #expect(
+        page?.hasPrefix("# \(name)\n") == true, "docs/plugins/\(name).md is missing or has another title")
     }
     let found = try FileManager.default.contentsOfDirectory(atPath: pages.path)
     #expect(Set(found) == Set(names.map { "\($0).md" } + ["README.md"]))
@@ -98,7 +99,8 @@ import Testing
   static var documents: [String] {
     let docs = root.appending(path: "docs")
     let below = (try? FileManager.default.subpathsOfDirectory(atPath: docs.path)) ?? []
-    return ["README.md", "plugins/README.md"] + below.filter { $0.hasSuffix(".md") }.sorted().map { "docs/\($0)" }
+    return ["README.md", "plugins/README.md"]
+      + below.filter { $0.hasSuffix(".md") }.sorted().map { "docs/\($0)" }
   }
 
   static func blocks(of path: String) -> [Block] {
