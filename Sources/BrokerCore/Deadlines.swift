@@ -39,11 +39,12 @@ public final class Deadlines {
     if isEarliest { onEarlier() }
   }
 
-  /// Does what is due, a bounded number.
+  /// Does what is due, a bounded number. What it brings about is for the next turn, due as it may be.
   public func runDue() {
     let now = clock.nanoseconds
+    let last = sequence
     for _ in 0..<Self.mostATurn {
-      guard let first = heap.min, first.nanoseconds <= now else { return }
+      guard let first = heap.min, first.nanoseconds <= now, first.sequence <= last else { return }
       heap.removeMin()
       first.action()
     }

@@ -29,11 +29,19 @@ public final class Later {
   static let mostATurn = 1000
 
   private var line = Deque<LaterMessage>()
-  /// Of the message that is being published now.
-  private(set) var hops = 0
+  /// Of the message that is being published now, or that caused what is being done.
+  public private(set) var hops = 0
 
   public var isEmpty: Bool { line.isEmpty }
   public var isFull: Bool { line.count >= Self.mostWaiting }
+
+  /// Does something that a message of so many hops has caused.
+  public func caused(by hops: Int, _ body: () -> Void) {
+    let before = self.hops
+    self.hops = hops
+    defer { self.hops = before }
+    body()
+  }
 
   func append(_ message: LaterMessage) { line.append(message) }
 

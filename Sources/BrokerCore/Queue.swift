@@ -53,10 +53,12 @@ public final class Queue {
   public func enqueue(_ message: Message) {
     lastPosition += 1
     let queued = QueuedMessage(message: message, position: lastPosition)
-    if backlog.isEmpty, let consumer = consumers.nextWithCredit() {
-      hand(queued, to: consumer)
+    if backlog.isEmpty, deliverFilters.isEmpty, let consumer = consumers.nextWithCredit() {
+      handUnfiltered(queued, to: consumer)
     } else {
       backlog.append(queued)
+      // A filter may put it back, so it has its place first.
+      if !deliverFilters.isEmpty { drain() }
     }
   }
 
@@ -145,6 +147,11 @@ public final class Queue {
   @inline(__always)
   private func hand(_ queued: QueuedMessage, to consumer: Consumer) {
     guard deliverFilters.isEmpty else { return handFiltered(queued, to: consumer) }
+    handUnfiltered(queued, to: consumer)
+  }
+
+  @inline(__always)
+  private func handUnfiltered(_ queued: QueuedMessage, to consumer: Consumer) {
     if !consumer.noAck { unsettledCount += 1 }
     consumer.take(queued)
   }

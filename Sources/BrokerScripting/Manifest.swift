@@ -244,6 +244,7 @@ package struct OnErrorManifest: Sendable, Equatable {
   package var authorize = Access.deny
   /// pass: the message is unroutable.
   package var route = Passage.refuse
+  package var declare = Passage.refuse
   package var filters: [FilterStageName: Passage] = [:]
 
   package func filter(_ stage: FilterStageName) -> Passage { filters[stage] ?? .refuse }
@@ -256,7 +257,7 @@ package struct OnErrorManifest: Sendable, Equatable {
       if let access = Access(rawValue: word) {
         (authenticate, authorize) = (access, access)
       } else if let passage = Passage(rawValue: word) {
-        route = passage
+        (route, declare) = (passage, passage)
         for stage in FilterStageName.allCases { filters[stage] = passage }
       } else {
         throw LuaError(
@@ -265,10 +266,11 @@ package struct OnErrorManifest: Sendable, Equatable {
     case .table(let fields)?:
       let table = ManifestTable(fields, at: "on_error")
       let stages = FilterStageName.allCases
-      try table.refuseUnknown(except: ["authenticate", "authorize", "route"] + stages.map(\.rawValue))
+      try table.refuseUnknown(except: ["authenticate", "authorize", "route", "declare"] + stages.map(\.rawValue))
       authenticate = try table.word("authenticate") ?? .deny
       authorize = try table.word("authorize") ?? .deny
       route = try table.word("route") ?? .refuse
+      declare = try table.word("declare") ?? .refuse
       for stage in stages { filters[stage] = try table.word(stage.rawValue) }
     case let value?:
       throw LuaError(.refused, "on_error is \(value.kind), expected a word or a table by hook")

@@ -116,10 +116,10 @@ package final class PluginHost {
     if let old { plugin.adoptMeters(of: old) }
     plugin.countTime(by: broker.clock)
     plugin.prepared = PreparedBindings()
-    installed[name]?.end()
+    let before = installed.updateValue(hooks, forKey: name)
+    before?.end()
     plugins[name] = plugin
-    installed[name] = hooks
-    hooks.begin(place)
+    hooks.begin(place, after: before)
     problems[name] = nil
     let state = !isEnabled(plugin) ? "waits to be enabled" : old == nil ? "is in force" : "is in force anew"
     broker.logger.info("plugin \(name) (\(plugin.file.path)) \(state)")
@@ -292,9 +292,9 @@ final class InstalledHooks: PluginSurroundings {
   }
 
   /// The plugin is in force now.
-  func begin(_ place: HookPlace) {
+  func begin(_ place: HookPlace, after old: InstalledHooks?) {
     guard !plugin.manifest.timers.isEmpty, host.isEnabled(plugin) else { return }
-    timers = ScriptedTimers(plugin, place)
+    timers = ScriptedTimers(plugin, place, after: old?.timers)
   }
 
   func end() { timers?.stop() }

@@ -11,7 +11,8 @@ final class ScriptedEvents: EventListener {
   private let plugin: Plugin
   private let place: HookPlace
   private let names: Set<EventName>
-  private var line = Deque<(name: EventName, value: LuaValue)>()
+  /// With the hops of the message that caused it: an event that publishes may cause itself.
+  private var line = Deque<(name: EventName, value: LuaValue, hops: Int)>()
   private var isScheduled = false
   private var left = 0
 
@@ -27,7 +28,7 @@ final class ScriptedEvents: EventListener {
       left += 1
       return
     }
-    line.append((event.name, event.value))
+    line.append((event.name, event.value, place.broker.later.hops))
     schedule()
   }
 
@@ -40,10 +41,12 @@ final class ScriptedEvents: EventListener {
   private func run() {
     isScheduled = false
     for _ in 0..<100 {
-      guard let (name, value) = line.popFirst() else { break }
+      guard let (name, value, hops) = line.popFirst() else { break }
       let hook = "events.\(name.rawValue)"
-      HookRun(plugin, hook, [value], plugin.meter(hook), place) { [plugin] result in
-        if case .failure(let error) = result { plugin.report(error, hook) }
+      place.broker.later.caused(by: hops) {
+        HookRun(plugin, hook, [value], plugin.meter(hook), place) { [plugin] result in
+          if case .failure(let error) = result { plugin.report(error, hook) }
+        }
       }
     }
     if left > 0 {
@@ -114,20 +117,37 @@ final class ScriptedTimers {
   private let plugin: Plugin
   private let place: HookPlace
   private var isStopped = false
+  /// When each is due, by its index.
+  private var dues: [UInt64] = []
 
-  init(_ plugin: Plugin, _ place: HookPlace) {
+  /// - Parameter old: those of the version before: a timer of the same place and period keeps its time
+  init(_ plugin: Plugin, _ place: HookPlace, after old: ScriptedTimers?) {
     self.plugin = plugin
     self.place = place
-    for (index, timer) in plugin.manifest.timers.enumerated() { set(index, timer, isRunning: Running()) }
+    let now = place.broker.clock.nanoseconds
+    for (index, timer) in plugin.manifest.timers.enumerated() {
+      var due = now + Self.nanoseconds(timer)
+      if let old, old.dues.indices.contains(index), old.plugin.manifest.timers[index] == timer {
+        due = max(now, old.dues[index])
+      }
+      dues.append(due)
+      set(index, timer, isRunning: Running())
+    }
   }
 
   func stop() { isStopped = true }
 
   private final class Running { var isTrue = false }
 
+  private static func nanoseconds(_ timer: TimerManifest) -> UInt64 { UInt64(timer.everySeconds * 1e9) }
+
   private func set(_ index: Int, _ timer: TimerManifest, isRunning: Running) {
-    place.broker.deadlines.after(milliseconds: Int64(timer.everySeconds * 1000)) { [weak self] in
+    let clock = place.broker.clock
+    let now = clock.nanoseconds
+    let milliseconds = Int64((dues[index] - min(dues[index], now)) / 1_000_000)
+    place.broker.deadlines.after(milliseconds: milliseconds) { [weak self] in
       guard let self, !isStopped else { return }
+      dues[index] = max(dues[index], clock.nanoseconds) + Self.nanoseconds(timer)
       if !isRunning.isTrue { run(index, isRunning) }
       set(index, timer, isRunning: isRunning)
     }

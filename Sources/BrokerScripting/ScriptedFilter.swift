@@ -191,6 +191,7 @@ final class ScriptedDeclarePolicy: DeclarePolicy {
       return try Self.verdict(answer)
     } catch {
       plugin.report(error, "declaration of \(kind) '\(name)'")
+      if plugin.manifest.onError.declare == .pass { return .pass }
       return .denied("plugin '\(plugin.name)' failed: \(error.message)")
     }
   }

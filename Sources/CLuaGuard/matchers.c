@@ -50,7 +50,7 @@ static int bind_body(lua_State *L) {
         lg_raise_denial(L);
     } else {
         lua_pop(L, 1);
-        lua_pushnil(L);
+        lg_push_table(L, opening->bytes);
     }
     opening->matcher->kept = luaL_ref(L, LUA_REGISTRYINDEX);
     opening->matcher->match = luaL_ref(L, LUA_REGISTRYINDEX);

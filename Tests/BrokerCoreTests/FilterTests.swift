@@ -348,3 +348,32 @@ extension Core {
     #expect(queue.readyCount == 1)
   }
 }
+
+@Suite struct `What causes itself` {
+  private let core = Core()
+
+  @Test func `a deadline that is set anew for now waits for the next turn`() throws {
+    let deadlines = core.broker.deadlines
+    var runs = 0
+    func again() {
+      runs += 1
+      deadlines.after(milliseconds: 0, again)
+    }
+    deadlines.after(milliseconds: 0, again)
+    deadlines.runDue()
+    #expect(runs == 1)
+    deadlines.runDue()
+    #expect(runs == 2)
+  }
+
+  @Test func `a filter that fails in front of a waiting consumer does not stop its queue`() throws {
+    let queue = try core.queue("q")
+    let holder = Holder()
+    try holder.consume(queue)
+    let filter = TestFilter { _, _ in .failed("bug") }
+    core.hook { $0.deliverFilters = [filter] }
+    for _ in 0..<10 { try core.offer("m", key: "q") }
+    #expect(filter.seen.count == 20)
+    #expect(queue.readyCount == 0)
+  }
+}

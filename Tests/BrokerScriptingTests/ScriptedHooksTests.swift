@@ -297,6 +297,29 @@ private func refusal(_ work: () throws -> Void) -> String? {
     #expect(try shop.texts(in: "ticks") == [])
   }
 
+  @Test func `an event that causes itself ends`() throws {
+    try shop.plugin(
+      "echo", #"events = { message_dropped = function(event) publish { queue = "none", body = "x" } end }"#)
+    try shop.plugin("f", #"filters = { publish = { run = function() return drop("all") end } }"#)
+    try shop.load()
+    try shop.send("m", key: "q")
+    for _ in 0..<100 { shop.pass(seconds: 0) }
+    let usage = try #require(shop.host.reports().first { $0.name == "echo" }?.usage.first)
+    #expect(usage.calls == UInt64(Later.mostHops) + 1)
+  }
+
+  @Test func `a timer keeps its time over a reload`() throws {
+    _ = try shop.queue("ticks")
+    for version in 1...5 {
+      try shop.plugin(
+        "ticker",
+        #"timers = { { every = 10, run = function() publish { queue = "ticks", body = "\#(version)" } end } }"#)
+      try shop.load()
+      shop.pass(seconds: 3)
+    }
+    #expect(try shop.texts(in: "ticks") == ["4"])
+  }
+
   @Test func `state is handed over at a reload, and what is shared stays`() throws {
     _ = try shop.queue("q")
     func version(_ number: Int) throws {
