@@ -129,7 +129,7 @@ import Testing
   /// Ticks are half a second apart; nothing but the wake-up ends it so soon.
   @Test func `it ends when it should`() throws {
     let clock = FakeClock()
-    let core = ServerCore(broker: Broker(clock: clock, logger: .silent))
+    let core = ServerCore(broker: Broker(clock: clock, logger: .silent), loop: nil)
     let channel = EmbeddedChannel(handler: ConnectionHandler(server: core))
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     func read() throws -> Int { try channel.readOutbound(as: ByteBuffer.self)?.readableBytes ?? 0 }
