@@ -50,6 +50,7 @@ static int read_labels(lua_State *L, int index, Label *labels) {
     int count = 0;
     if (lua_isnoneornil(L, index)) return 0;
     luaL_checktype(L, index, LUA_TTABLE);
+    lg_settle(L, index);
     lua_pushnil(L);
     while (lua_next(L, index)) {
         if (count == LABELS) luaL_argerror(L, index, "a metric has at most 8 labels");

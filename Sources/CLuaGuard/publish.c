@@ -51,6 +51,7 @@ static void check_whole(lua_State *L, int index, const struct Field *field, lua_
 
 static void check_headers(lua_State *L, int index, const struct Field *field) {
     if (lua_type(L, index) != LUA_TTABLE) wrong(L, field, "a table");
+    lg_settle(L, index);
     lua_pushnil(L);
     while (lua_next(L, index)) {
         lg_spend(L, 1);
@@ -119,6 +120,7 @@ static void put_headers(lua_State *L, Buffer *out, int index) {
 
 static void put_fields(lua_State *L, Buffer *out, int table, bool copies) {
     bool aimed = copies;
+    lg_settle(L, table);
     lua_pushnil(L);
     while (lua_next(L, table)) {
         int value = lua_gettop(L);

@@ -126,6 +126,7 @@ static bool is_url(const char *text, size_t count) {
 static void check_headers(lua_State *L) {
     int headers = lua_gettop(L), seen = 0;
     if (!lua_istable(L, headers)) luaL_error(L, "http.request: headers must be a table");
+    lg_settle(L, headers);
     lua_pushnil(L);
     while (lua_next(L, headers)) {
         size_t name_count, count;
@@ -170,6 +171,7 @@ static void check_option(lua_State *L) {
 static int wait_request(lua_State *L) {
     if (!lua_istable(L, 1)) return luaL_error(L, "http.request takes a table");
     lua_settop(L, 1);
+    lg_settle(L, 1);
     lua_newtable(L);
     lua_pushnil(L);
     while (lua_next(L, 1)) {

@@ -168,6 +168,7 @@ static int test_route_body(lua_State *L) {
 
 // Puts a copy of the message's table into its place, which no script can change while its texts are in use.
 static void take_copy(lua_State *L) {
+    lg_settle(L, 2);
     lua_newtable(L);
     lua_pushnil(L);
     while (lua_next(L, 2)) {

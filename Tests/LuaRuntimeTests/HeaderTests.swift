@@ -66,6 +66,32 @@ private let long = few.merging(["extra0": .text(String(repeating: "x", count: 30
     }
   }
 
+  @Test func `can be published, sent and counted`() throws {
+    let strings = Dictionary(uniqueKeysWithValues: (0..<8).map { ("extra\($0)", LuaValue.text("x")) })
+    for use in [
+      "publish{ routing_key = 'x', headers = h }", "publish(message, { headers = h })",
+      "metrics.counter('n', 1, h)",
+    ] {
+      let fixture = try FilterFixture("local h = message.headers \(use)")
+      fixture.lua.dry = true
+      for headers in [strings, ["extra0": .text("x")]] {
+        #expect(try fixture.run(Letter(headers: headers)) == "none", "\(use)")
+      }
+    }
+    let lua = try interpreter()
+    _ = try lua.evaluate(
+      """
+      return { filters = { publish = { run = function(m) kept = m.headers end } },
+        go = function() return http.request{ url = "http://x/", headers = kept } end }
+      """, path: "x.lua")
+    let filter = try lua.hook("filters.publish.run")
+    try Letter(headers: strings).withMessage { _ = try filter?.run(&$0) }
+    guard case .waiting(_, .list(let request)) = try lua.start("go") else {
+      throw LuaError(.runtime, "no wait")
+    }
+    #expect(request[1]["headers"] == .table(strings))
+  }
+
   @Test func `count the first of a name that comes twice`() throws {
     var content: [UInt8] = []
     for value in [1, 2] as [Int64] { content += LuaValueCodec.tableContent(["twice": .integer(value)]) }
