@@ -206,14 +206,6 @@ void lg_open_json(lua_State *L);
 void lg_open_views(lua_State *L);
 void lg_open_routes(lua_State *L);
 void lg_open_test_host(lua_State *L);
-void lg_open_shared(lua_State *L);
-void lg_open_base64(lua_State *L);
-void lg_open_digests(lua_State *L);
-void lg_open_net(lua_State *L);
-void lg_open_metrics(lua_State *L);
-void lg_open_publish(lua_State *L);
-void lg_open_regex(lua_State *L);
-void lg_close_regexes(struct LGRegexes *regexes);
 void lg_open_tasks(lua_State *L);
 void lg_charged(lua_State *L, const char *name);  // wraps the field of the table at the top
 

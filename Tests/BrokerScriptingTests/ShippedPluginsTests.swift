@@ -47,8 +47,8 @@ import Testing
     for name in names {
       #expect(index.contains("](\(name).md)"), "docs/plugins/README.md has no link to \(name).md")
       let page = try? String(contentsOf: pages.appending(path: "\(name).md"), encoding: .utf8)
-      #expect(
-        page?.hasPrefix("# \(name)\n") == true, "docs/plugins/\(name).md is missing or has another title")
+      let isTitled = page?.hasPrefix("# \(name)\n") == true
+      #expect(isTitled, "docs/plugins/\(name).md is missing or has another title")
     }
     let found = try FileManager.default.contentsOfDirectory(atPath: pages.path)
     #expect(Set(found) == Set(names.map { "\($0).md" } + ["README.md"]))
@@ -77,6 +77,22 @@ import Testing
     }
   }
 
+  @Test func `a queue that is bound late finds what was published before`() throws {
+    let workshop = try Workshop { $0.folder = Self.root.appending(path: "plugins").path }
+    workshop.reload()
+    try workshop.declare("history", "x-recent-history", arguments: ["x-recent-history-length": 2])
+    try workshop.declare("values", "x-last-value")
+    for key in ["a", "b", "b"] {
+      _ = try workshop.route("history", key: key)
+      _ = try workshop.route("values", key: key)
+    }
+    try workshop.bind("history", "late")
+    try workshop.bind("values", "last", key: "b")
+    try workshop.bind("values", "none", key: "c")
+    workshop.broker.runLater()
+    #expect(try ["late", "last", "none"].map { try workshop.vhost.queue($0).readyCount } == [2, 1, 0])
+  }
+
   // MARK: The Lua in documents
 
   struct Block: CustomTestStringConvertible, Sendable {
@@ -99,8 +115,8 @@ import Testing
   static var documents: [String] {
     let docs = root.appending(path: "docs")
     let below = (try? FileManager.default.subpathsOfDirectory(atPath: docs.path)) ?? []
-    return ["README.md", "plugins/README.md"]
-      + below.filter { $0.hasSuffix(".md") }.sorted().map { "docs/\($0)" }
+    let pages = below.filter { $0.hasSuffix(".md") }.sorted().map { "docs/\($0)" }
+    return ["README.md", "plugins/README.md"] + pages
   }
 
   static func blocks(of path: String) -> [Block] {
