@@ -104,6 +104,7 @@ let package = Package(
       dependencies: [
         "BrokerServer", "BrokerCore", "AMQPWire", "BrokerTestKit",
         .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOEmbedded", package: "swift-nio"),
       ]),
     .testTarget(name: "LuaRuntimeTests", dependencies: ["LuaRuntime"]),
     .testTarget(

@@ -17,7 +17,6 @@ package struct Configuration: Sendable {
   package var dataDir: String?
   package var settings = Settings()
   package var authChain: [String]?
-  package var authCacheSeconds = 10.0
   package var plugins = "plugins"
   package var clientExpressions = false
   package var memoryBytes = LuaLimits(seed: 0).memoryBytes

@@ -32,6 +32,7 @@ public final class Broker {
       "headers": { _ in Headers() },
     ]
     addVirtualHost("/")
+    hooks.authenticators = [InternalUsers(settings)]
   }
 
   @discardableResult
@@ -45,22 +46,6 @@ public final class Broker {
   public func nextConnectionID() -> ConnectionID {
     lastConnection += 1
     return ConnectionID(lastConnection)
-  }
-
-  /// - Returns: the user, or why the log says that there is none. The peer is told the same for each.
-  public func authenticate(user: ByteString, password: ByteString, fromLoopback: Bool) -> Login {
-    guard let known = settings.users.first(where: { $0.name.utf8.elementsEqual(user.bytes) }),
-      known.hasPassword(password)
-    else { return .refused("user '\(user)' - invalid credentials") }
-    guard fromLoopback || !settings.loopbackUsers.contains(known.name) else {
-      return .refused("user '\(user)' can only connect via localhost")
-    }
-    return .accepted(known)
-  }
-
-  public enum Login {
-    case accepted(User)
-    case refused(String)
   }
 
   /// Says why a message was refused, once a second at most: a publisher can be refused faster than a log can

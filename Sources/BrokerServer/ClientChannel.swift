@@ -32,6 +32,8 @@ final class ClientChannel {
   private var assembling: Message?
   /// A body so large that no memory is set aside for it before it comes.
   private var gathering: LargeContent?
+  /// A whole message whose publisher's permission is not known yet.
+  private var waiting: Message?
   /// The method at hand, named in a close.
   private var current = MethodID(0, 0)
 
@@ -45,6 +47,10 @@ final class ClientChannel {
   var prefetch = 0
   /// Where replies to this channel's requests come in.
   var replyQueue: Queue?
+  /// The name of a queue that is declared without one, as long as nobody has said whether it may be.
+  var generatedName: ByteString?
+  /// Routing keys of the message at hand that its publisher may use.
+  var permittedKeys = 0
   /// Methods that name no queue mean the one that was declared last (1.7).
   var lastQueue: ByteString = ""
 
@@ -73,6 +79,7 @@ final class ClientChannel {
       case .heartbeat: break
       }
     } catch {
+      guard !connection.hasToWait else { return }
       fail(error)
     }
   }
@@ -146,7 +153,7 @@ final class ClientChannel {
       envelope: publishing.envelope, properties: properties, index: index, bodySize: Int(header.bodySize))
     if header.bodySize == 0 {
       expecting = .method
-      try publish(message)
+      try publishOrWait(message)
     } else {
       expecting = .body
       assembling = message
@@ -163,7 +170,7 @@ final class ClientChannel {
     guard message.isComplete else { return }
     expecting = .method
     assembling = nil
-    try publish(message)
+    try publishOrWait(message)
   }
 
   private func gather(_ payload: UnsafeRawBufferPointer) throws(ProtocolError) {
@@ -174,7 +181,34 @@ final class ClientChannel {
     guard let message = gathering?.complete(envelope: publishing.envelope) else { return }
     expecting = .method
     gathering = nil
-    try publish(message)
+    try publishOrWait(message)
+  }
+
+  // hot:
+  @inline(__always)
+  private func publishOrWait(_ message: Message) throws(ProtocolError) {
+    do throws(ProtocolError) {
+      try publish(message)
+    } catch {
+      if connection.hasToWait {
+        waiting = message
+        connection.willPublishAgain(on: self)
+      }
+      throw error
+    }
+  }
+
+  /// The message that had to wait: nothing has come on this channel since.
+  func publishAgain() {
+    guard let message = waiting else { return }
+    waiting = nil
+    do throws(ProtocolError) {
+      if state == .open { try publishOrWait(message) }
+    } catch {
+      guard !connection.hasToWait else { return }
+      fail(error)
+    }
+    permittedKeys = 0
   }
 
   private func unexpectedFrame() -> ProtocolError {

@@ -26,6 +26,7 @@ final class ClientConnection {
   private(set) var phase = Phase.awaitingHeader
   private(set) var vhost: VirtualHost?
   private(set) var identity = Identity.none
+  private(set) var access: AccessControl
   private(set) var channels: [UInt16: ClientChannel] = [:]
   /// The channel of the last frame: the next one is mostly for the same.
   private var lastChannel: ClientChannel?
@@ -35,17 +36,22 @@ final class ClientConnection {
   private var partial: [UInt8] = []
   /// What was read waits until the peer has taken the replies to what came before.
   private var isStalled = false
+  var waiting = Waiting()
+  var login = Login()
   private var resumeTurn = 0
   /// Messages of one queue before the next has its turn, when a socket takes octets again.
   private static let share = 32
   private var exclusiveQueues: [Queue] = []
   private var exclusiveQueuesBound = 64
-  private unowned let transport: any Transport
+  unowned let transport: any Transport
   private let startedAt: UInt64
   private var lastReceivedAt: UInt64
   private var lastSentAt: UInt64
   private var closingSince: UInt64 = 0
   private var lingerSeconds = 0
+  /// The first reason is why it ended, whatever follows from that.
+  private var endReason: String?
+  private var isAnnounced = false
   private unowned let core: ServerCore
   private var hasWork = false
 
@@ -57,6 +63,7 @@ final class ClientConnection {
     self.transport = transport
     outbox = Outbox(limit: broker.settings.outboxLimit)
     handshake = Handshake(settings: broker.settings)
+    access = AccessControl(.none, peer, broker)
     startedAt = broker.clock.nanoseconds
     lastReceivedAt = startedAt
     lastSentAt = startedAt
@@ -71,7 +78,8 @@ final class ClientConnection {
     core.touch(self)
   }
 
-  /// False while the peer does not take what it asked for: then we read no more of what it sends.
+  /// False while the peer does not take what it asked for, and while we wait for an answer or are throttled:
+  /// then we read no more of what it sends.
   /// What comes after the end is read too, and thrown away: else its end would not be seen.
   var acceptsInput: Bool { phase == .closed || outbox.hasRoomForReplies }
 
@@ -88,17 +96,21 @@ final class ClientConnection {
   // hot:
   private func process(_ octets: UnsafeRawBufferPointer) {
     var rest = octets
-    if !partial.isEmpty { rest = completePartial(with: rest) }
+    if !partial.isEmpty {
+      rest = completePartial(with: rest)
+      guard !isStalled else { return partial.append(contentsOf: rest) }
+    }
     if phase == .awaitingHeader { rest = receiveHeader(rest) }
     while phase != .closed, phase != .awaitingHeader, let header = FrameHeader(rest) {
       guard isAcceptable(header) else { return }
       guard rest.count >= header.length else { break }
       frameReceived(header, UnsafeRawBufferPointer(rebasing: rest[..<header.length]))
-      rest = UnsafeRawBufferPointer(rebasing: rest[header.length...])
       guard outbox.hasRoomForReplies else {
         isStalled = true
+        if waiting.undone != .frame { rest = UnsafeRawBufferPointer(rebasing: rest[header.length...]) }
         break
       }
+      rest = UnsafeRawBufferPointer(rebasing: rest[header.length...])
     }
     if phase != .closed { partial.append(contentsOf: rest) }
   }
@@ -126,6 +138,8 @@ final class ClientConnection {
     let frame = partial
     partial.removeAll(keepingCapacity: partial.count <= 65_536)
     frame.withUnsafeBytes { frameReceived(header, $0) }
+    if waiting.undone == .frame { partial = frame }
+    if !outbox.hasRoomForReplies { isStalled = true }
     return rest
   }
 
@@ -134,7 +148,7 @@ final class ClientConnection {
     case .incomplete: return octets
     case .accepted:
       phase = .running
-      outbox.send(Handshake.start, channel: 0)
+      outbox.send(Handshake.start(mechanisms: broker.hooks.saslMechanisms.keys), channel: 0)
       return UnsafeRawBufferPointer(rebasing: octets[8...])
     case .refused:
       // The answer to a header that we do not speak is the one that we do (4.2.2).
@@ -252,6 +266,7 @@ final class ClientConnection {
         closingMethodReceived(id)
       }
     } catch {
+      guard !hasToWait else { return }
       fail(error, method: id)
     }
   }
@@ -260,8 +275,12 @@ final class ClientConnection {
     switch id {
     case ConnectionStartOk.id:
       let method = try ConnectionStartOk(arguments: arguments)
-      let (mechanism, credentials) = try handshake.startOkReceived(method)
-      login(mechanism, credentials)
+      try handshake.startOkReceived(method)
+      try logIn(method)
+    case ConnectionSecureOk.id:
+      let method = try ConnectionSecureOk(arguments: arguments)
+      try handshake.secureOkReceived()
+      converse(method.response)
     case ConnectionTuneOk.id:
       try handshake.tuneOkReceived(try ConnectionTuneOk(arguments: arguments))
     case ConnectionOpen.id:
@@ -274,7 +293,7 @@ final class ClientConnection {
     case ConnectionUpdateSecret.id where handshake.state == .done:
       _ = try ConnectionUpdateSecret(arguments: arguments)
       outbox.send(ConnectionUpdateSecretOk(), channel: 0)
-    case ConnectionSecureOk.id, ConnectionUpdateSecret.id, ConnectionCloseOk.id, ConnectionStart.id,
+    case ConnectionUpdateSecret.id, ConnectionCloseOk.id, ConnectionStart.id,
       ConnectionSecure.id, ConnectionTune.id, ConnectionOpenOk.id, ConnectionBlocked.id,
       ConnectionUnblocked.id, ConnectionUpdateSecretOk.id:
       throw ProtocolError(
@@ -295,25 +314,11 @@ final class ClientConnection {
     }
   }
 
-  private func login(_ mechanism: Sasl, _ credentials: Sasl.Credentials) {
-    let login = broker.authenticate(
-      user: credentials.user, password: credentials.password, fromLoopback: peer.isLoopback)
-    switch login {
-    case .accepted(let known):
-      identity = Identity(name: known.name)
-      outbox.send(handshake.loginAccepted(), channel: 0)
-    case .refused(let reason):
-      broker.logger.warning("\(peer): \(mechanism.rawValue) login refused: \(reason)")
-      if handshake.clientCan("authentication_failure_close") {
-        close(
-          ProtocolError(
-            .accessRefused,
-            "Login was refused using authentication mechanism \(mechanism.rawValue). For details see the "
-              + "broker logfile."), method: nil)
-      } else {
-        end("login refused")
-      }
-    }
+  /// The client is who it says it is.
+  func accept(_ identity: Identity) {
+    self.identity = identity
+    access = AccessControl(identity, peer, broker)
+    outbox.send(handshake.loginAccepted(), channel: 0)
   }
 
   private func open(_ method: ConnectionOpen) throws(ProtocolError) {
@@ -321,10 +326,68 @@ final class ClientConnection {
     guard let vhost = broker.vhosts[method.virtualHost] else {
       throw ProtocolError(.notAllowed, "vhost \(method.virtualHost) not found")
     }
+    if !access.isOpen {
+      try check(.init(.connect, .vhost, vhost: vhost.name, name: vhost.name))
+    }
     try handshake.openReceived()
     self.vhost = vhost
     outbox.send(ConnectionOpenOk(), channel: 0)
     broker.logger.debug("\(peer): user '\(identity.name)' opened vhost '\(vhost.name)'")
+    isAnnounced = true
+    broker.hooks.happened(.connectionOpened(event(vhost)))
+  }
+
+  private func event(_ vhost: VirtualHost) -> ConnectionEvent {
+    ConnectionEvent(
+      peer: peer.address, user: identity.name, vhost: vhost.name, clientProperties: handshake.clientProperties
+    )
+  }
+
+  // MARK: waiting
+
+  /// Looks at nothing more that the peer sends.
+  func hold() {
+    outbox.isHeld = true
+    isStalled = true
+  }
+
+  private func abandonWaiting() {
+    waiting.abandon()
+    outbox.isHeld = false
+    login.abandon()
+  }
+
+  /// Looks at what has waited, what had to wait first.
+  private func goOn() {
+    isStalled = false
+    waiting.takeContinuation()?()
+    guard phase != .closed else { return }
+    let held = partial
+    partial = []
+    held.withUnsafeBytes { octets in
+      var rest = octets
+      if let again = waiting.undone { rest = redo(again, octets) }
+      if outbox.hasRoomForReplies { return process(rest) }
+      isStalled = true
+      if phase != .closed { partial = Array(rest) }
+    }
+  }
+
+  /// - Returns: what is left of `octets`
+  private func redo(_ what: Waiting.Undone, _ octets: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    waiting.undone = nil
+    var rest = octets
+    switch what {
+    case .publish(let number): channels[number]?.publishAgain()
+    case .frame:
+      guard let header = FrameHeader(octets), octets.count >= header.length else {
+        preconditionFailure("a frame that has to wait is whole")
+      }
+      frameReceived(header, UnsafeRawBufferPointer(rebasing: octets[..<header.length]))
+      if !hasToWait { rest = UnsafeRawBufferPointer(rebasing: octets[header.length...]) }
+    }
+    if !hasToWait { access.operationIsDone() }
+    return rest
   }
 
   // MARK: the end
@@ -346,6 +409,8 @@ final class ClientConnection {
   /// Ends the connection with a reason that is ours: a stop of the broker, or an operator's wish.
   func close(_ error: ProtocolError, method: MethodID?) {
     guard phase == .running else { return }
+    abandonWaiting()
+    endReason = endReason ?? error.replyText.text
     for channel in confirming { channel.sendConfirms() }
     outbox.send(
       ConnectionClose {
@@ -366,7 +431,7 @@ final class ClientConnection {
     )
   }
 
-  private enum Ending {
+  enum Ending {
     /// The peer reads what was sent, and sees that nothing more comes.
     case orderly
     /// It was the client's wish, so the client closes: some take an end that comes with close-ok for a fault.
@@ -375,13 +440,15 @@ final class ClientConnection {
   }
 
   /// Nothing more that comes is looked at.
-  private func end(_ reason: String, _ ending: Ending = .atOnce) {
+  func end(_ reason: String, _ ending: Ending = .atOnce) {
     guard phase != .closed else { return }
+    abandonWaiting()
     phase = .closed
     closingSince = broker.clock.nanoseconds
     lingerSeconds = ending == .whenPeerCloses ? broker.settings.closingSeconds : 1
     release()
     broker.logger.debug("\(peer): \(reason)")
+    announceEnd(reason)
     if ending != .whenPeerCloses { transport.finish(orderly: ending == .orderly) }
   }
 
@@ -390,8 +457,16 @@ final class ClientConnection {
     if phase == .running, handshake.state == .done {
       broker.logger.info("\(peer): client unexpectedly closed TCP connection")
     }
+    abandonWaiting()
     phase = .closed
     release()
+    announceEnd("client unexpectedly closed TCP connection")
+  }
+
+  private func announceEnd(_ reason: String) {
+    guard isAnnounced, let vhost else { return }
+    isAnnounced = false
+    broker.hooks.happened(.connectionClosed(event(vhost), reason: endReason ?? reason))
   }
 
   /// Gives back all that the connection held: unsettled messages, consumers, exclusive queues.
@@ -429,12 +504,8 @@ final class ClientConnection {
   /// The socket takes octets again: deliveries go on, a few from each queue in turn, and each time another
   /// queue is the first.
   func resume() {
-    if isStalled, acceptsInput {
-      isStalled = false
-      let held = partial
-      partial = []
-      held.withUnsafeBytes { process($0) }
-    }
+    outbox.isHeld = waiting.goesOn(now: broker.clock.nanoseconds)
+    if isStalled, acceptsInput { goOn() }
     guard phase == .running, outbox.isOpen else { return }
     var waiting = channels.values.sorted { $0.number < $1.number }.flatMap(\.consumedQueues)
     guard !waiting.isEmpty else { return }
@@ -451,6 +522,10 @@ final class ClientConnection {
   /// Called a few times a second: handshakes, heartbeats and closings have deadlines.
   func tick(now: UInt64) {
     func seconds(since moment: UInt64) -> Double { Double(now &- min(now, moment)) / 1e9 }
+    if let end = waiting.throttledUntil, now >= end { transport.resumeSoon() }
+    if access.publishersHaveToAsk(now: now) {
+      for channel in channels.values { channel.publishing.forgetExchange() }
+    }
     switch phase {
     case .awaitingHeader, .running:
       guard handshake.state == .done else {
@@ -487,16 +562,10 @@ protocol Transport: AnyObject {
   func send(_ buffer: ByteBuffer)
   /// Asks for `ClientConnection.resume` in a later turn of the loop.
   func resumeSoon()
+  /// The same when so much time has passed; the last call counts.
+  func resume(afterNanoseconds nanoseconds: UInt64)
   /// After what was sent: closes at once, or, when orderly, our direction now and the rest when the peer does.
   func finish(orderly: Bool)
-}
-
-/// Who is at the other end.
-struct Peer: CustomStringConvertible {
-  let address: String
-  let isLoopback: Bool
-
-  var description: String { "connection \(address)" }
 }
 
 extension MethodID {

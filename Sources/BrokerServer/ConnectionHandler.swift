@@ -16,6 +16,7 @@ final class ConnectionHandler: ChannelDuplexHandler, Transport {
   /// A read that was held back, because the peer does not take what it asked for.
   private var readIsWanted = false
   private var isResuming = false
+  private var wakeUp: Scheduled<Void>?
 
   init(server: ServerCore) { self.server = server }
 
@@ -68,6 +69,7 @@ final class ConnectionHandler: ChannelDuplexHandler, Transport {
     guard let connection else { return }
     self.connection = nil
     context = nil
+    wakeUp?.cancel()
     connection.disconnected()
     server.remove(connection)
     server.flush()
@@ -85,6 +87,15 @@ final class ConnectionHandler: ChannelDuplexHandler, Transport {
     isResuming = true
     let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
     context.eventLoop.execute { bound.value.resume() }
+  }
+
+  func resume(afterNanoseconds nanoseconds: UInt64) {
+    guard let context else { return }
+    wakeUp?.cancel()
+    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+    wakeUp = context.eventLoop.scheduleTask(in: .nanoseconds(Int64(clamping: nanoseconds))) {
+      bound.value.resume()
+    }
   }
 
   private func resume() {
@@ -110,13 +121,15 @@ final class ConnectionHandler: ChannelDuplexHandler, Transport {
 
 extension Peer {
   init(_ address: SocketAddress?) {
-    self.address = address?.description ?? "unknown"
-    self.isLoopback =
+    let isLoopback =
       switch address {
       case .v4(let v4): UInt32(bigEndian: v4.address.sin_addr.s_addr) >> 24 == 127
-      case .v6(let v6): v6.host == "::1" || v6.host.hasPrefix("::ffff:127.")
+      case .v6: address?.ipAddress.map { $0 == "::1" || $0.hasPrefix("::ffff:127.") } ?? false
       case .unixDomainSocket: true
       case nil: false
       }
+    self.init(
+      address: address.map { $0.ipAddress ?? $0.pathname ?? $0.description } ?? "unknown",
+      port: address?.port ?? 0, isLoopback: isLoopback)
   }
 }

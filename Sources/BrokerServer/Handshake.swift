@@ -3,11 +3,14 @@ import BrokerCore
 
 /// How a connection begins: what may come when, and what is negotiated. Knows no socket; does nothing itself.
 ///
-///     header ──> awaitingStartOk ──> awaitingTuneOk ──> awaitingOpen ──> done
-///                     login refused ─┘ (403, or silence)
+///     header ──> awaitingStartOk ──> authenticating ──> awaitingTuneOk ──> awaitingOpen ──> done
+///                                     │  ↺ secure, secure-ok
+///                                     └──> login refused (403, or silence)
 struct Handshake {
   enum State: String {
     case awaitingStartOk = "starting"
+    /// Somebody decides, or the client is to answer a challenge.
+    case authenticating = "securing"
     case awaitingTuneOk = "tuning"
     case awaitingOpen = "opening"
     case done = "running"
@@ -18,6 +21,8 @@ struct Handshake {
   private(set) var frameMaximum: UInt32
   private(set) var heartbeatSeconds: UInt16
   private(set) var clientProperties = FieldTable()
+  /// The SASL mechanism that the client has chosen.
+  private(set) var mechanism: ByteString = ""
   private let settings: Settings
 
   init(settings: Settings) {
@@ -48,26 +53,27 @@ struct Handshake {
 
   static let header: [UInt8] = Array("AMQP".utf8) + [0, 0, 9, 1]
 
-  static let start = ConnectionStart {
-    $0.versionMajor = 0
-    $0.versionMinor = 9
-    $0.serverProperties = ServerProperties.table
-    $0.mechanisms = Sasl.offered
-    $0.locales = "en_US"
+  /// - Parameter mechanisms: beside those of `Sasl`
+  static func start(mechanisms: some Sequence<ByteString>) -> ConnectionStart {
+    ConnectionStart {
+      $0.versionMajor = 0
+      $0.versionMinor = 9
+      $0.serverProperties = ServerProperties.table
+      $0.mechanisms = Sasl.offered(beside: mechanisms)
+      $0.locales = "en_US"
+    }
   }
 
   // MARK: methods
 
-  mutating func startOkReceived(
-    _ method: ConnectionStartOk
-  ) throws(ProtocolError) -> (Sasl, Sasl.Credentials) {
+  mutating func startOkReceived(_ method: ConnectionStartOk) throws(ProtocolError) {
     try expect(.awaitingStartOk)
     clientProperties = method.clientProperties
-    guard let mechanism = Sasl(rawValue: method.mechanism.text) else {
-      throw ProtocolError(.commandInvalid, "unknown authentication mechanism '\(method.mechanism)'")
-    }
-    return (mechanism, try mechanism.credentials(from: method.response))
+    mechanism = method.mechanism
+    state = .authenticating
   }
+
+  func secureOkReceived() throws(ProtocolError) { try expect(.authenticating) }
 
   mutating func loginAccepted() -> ConnectionTune {
     state = .awaitingTuneOk

@@ -15,6 +15,11 @@ final class Outbox {
   }
   /// Octets of replies since the socket last took all there was. Replies have no credit, as deliveries have.
   private var replyOctets = 0
+  private var replyLimit: Int
+  /// Nothing more is to be looked at, whatever room there is: the connection waits for something else.
+  var isHeld = false {
+    didSet { replyLimit = isHeld ? 0 : limit }
+  }
   /// A delivery was withheld since `isOpen` was last asked; the connection resumes consumers after a flush.
   private(set) var wasFull = false
   /// Called when the first octet is put into an empty buffer.
@@ -24,11 +29,15 @@ final class Outbox {
   /// A buffer ends at 4 GiB; far below it, it is handed to the socket in the middle of a turn.
   private static let most = 268_435_456
 
-  init(limit: Int) { self.limit = limit }
+  init(limit: Int) {
+    self.limit = limit
+    replyLimit = limit
+  }
 
-  /// False while the peer does not take the replies to what it sent: no more of that is looked at then.
+  /// False while the peer does not take the replies to what it sent, and while the connection waits: no more of
+  /// what it sends is looked at then.
   // hot:
-  var hasRoomForReplies: Bool { replyOctets < limit }
+  var hasRoomForReplies: Bool { replyOctets < replyLimit }
 
   /// False while the peer does not read as fast as it is written to: deliveries wait then.
   // hot:

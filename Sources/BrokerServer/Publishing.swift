@@ -23,6 +23,8 @@ struct Publishing {
   fileprivate var queues: ContiguousArray<Queue> = []
   fileprivate var queuesAreKnown = false
   fileprivate var isRepeated = false
+  /// The publisher may not use every routing key: each is asked about.
+  fileprivate var keysAreChecked = false
   /// The virtual host's topology that the above was true for.
   fileprivate var topology: UInt64 = 0
 
@@ -58,10 +60,13 @@ struct Publishing {
     if let base = new.baseAddress { octets.start.copyMemory(from: base, byteCount: new.count) }
     count = new.count
     exchangeCount = keyStart - exchangeStart - 1
-    if !sameExchange { exchange = nil }
+    if !sameExchange || keysAreChecked { exchange = nil }
     queuesAreKnown = false
     isRepeated = false
   }
+
+  /// The exchange is looked up anew for the next message, and whether it may be published to.
+  mutating func forgetExchange() { exchange = nil }
 
   private static func truncated(_ arguments: UnsafeRawBufferPointer) -> ProtocolError {
     ProtocolError(
@@ -89,10 +94,10 @@ extension ClientChannel {
   // hot:
   func publish(_ message: Message) throws(ProtocolError) {
     if publishing.immediate { throw ProtocolError(.notImplemented, "immediate=true") }
-    let exchange = try exchangeOfPublish()
+    let exchange = try exchangeOfPublish(message)
     var message = message
     if message.header.properties.flags.rawValue & Self.checkedProperties != 0 {
-      message = try checked(message)
+      message = try checked(message, exchange)
     }
     if transaction != nil { return try publishInTransaction(message, to: exchange) }
     confirms?.published += 1
@@ -109,18 +114,36 @@ extension ClientChannel {
   private static let checkedProperties = PropertyFlags.checked.rawValue
 
   // hot:
-  private func exchangeOfPublish() throws(ProtocolError) -> Exchange {
+  private func exchangeOfPublish(_ message: Message) throws(ProtocolError) -> Exchange {
     if publishing.topology == vhost.topology, let exchange = publishing.exchange { return exchange }
     publishing.topology = vhost.topology
     publishing.queuesAreKnown = false
     publishing.exchange = nil
-    let exchange = try vhost.exchange(ByteString(publishing.exchangeName))
+    let name = ByteString(publishing.exchangeName)
+    try check(.write, exchange: name)
+    let exchange = try vhost.exchange(name)
     guard !exchange.isInternal else {
       throw ProtocolError(
         .accessRefused, "cannot publish to internal \(vhost.describedExchange(exchange.name))")
     }
+    publishing.keysAreChecked = exchange.hasTopics && connection.access.asksForTopics
+    // Those of other messages are checked after their properties, in RabbitMQ's order.
+    if publishing.keysAreChecked, message.header.properties.flags.rawValue & Self.checkedProperties == 0 {
+      try checkKeys(message, exchange)
+    }
     publishing.exchange = exchange
     return exchange
+  }
+
+  /// CC and BCC are routing keys like the one in the method.
+  private func checkKeys(_ message: Message, _ exchange: Exchange) throws(ProtocolError) {
+    let keys = [ByteString(message.routingKey)] + (message.header.extraKeys?.keys ?? [])
+    // Those before are known already if it had to wait.
+    for key in keys.dropFirst(permittedKeys) {
+      try check(.write, topic: key, of: exchange)
+      permittedKeys += 1
+    }
+    permittedKeys = 0
   }
 
   /// - Returns: whether it went anywhere; one that a script drops or delays did
@@ -145,7 +168,7 @@ extension ClientChannel {
   }
 
   /// What the properties ask for: checks, and CC and BCC as further routing keys.
-  private func checked(_ message: Message) throws(ProtocolError) -> Message {
+  private func checked(_ message: Message, _ exchange: Exchange) throws(ProtocolError) -> Message {
     let message = try withReplyAddress(message)
     let properties = message.properties
     let index = message.header.properties
@@ -153,12 +176,15 @@ extension ClientChannel {
       try checkExpiration(UnsafeRawBufferPointer(rebasing: properties[index.expiration.range]))
     }
     let keyed = try message.withExtraKeys()
+    if publishing.keysAreChecked { try checkKeys(keyed, exchange) }
     if index.flags.contains(.userID) {
       let claimed = UnsafeRawBufferPointer(rebasing: properties[index.userID.range])
-      guard claimed.elementsEqual(connection.identity.nameOctets.bytes) else {
+      let identity = connection.identity
+      guard claimed.elementsEqual(identity.nameOctets.bytes) || identity.tags.contains("impersonator") else {
         throw ProtocolError(
           .preconditionFailed,
-          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.identity.name)'")
+          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.identity.name)'"
+        )
       }
     }
     return keyed

@@ -1,11 +1,16 @@
 import AMQPWire
 
-/// The SASL mechanisms that the broker offers, and how their responses are read. Knows no user.
+/// The SASL mechanisms of the broker itself, and how their responses are read. Knows no user.
 enum Sasl: String, CaseIterable {
   case plain = "PLAIN"
   case amqplain = "AMQPLAIN"
 
-  static let offered = ByteString(allCases.map(\.rawValue).joined(separator: " "))
+  /// What `connection.start` lists: our own, then the others by name.
+  static func offered(beside others: some Sequence<ByteString>) -> ByteString {
+    let own = allCases.map(\.rawValue)
+    let more = others.map(\.text).filter { !own.contains($0) && !$0.isEmpty && !$0.contains(" ") }
+    return ByteString((own + more.sorted()).joined(separator: " "))
+  }
 
   struct Credentials {
     let user: ByteString

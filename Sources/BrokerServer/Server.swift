@@ -1,3 +1,4 @@
+import AMQPWire
 import BrokerCore
 import Logging
 import NIOCore
@@ -7,8 +8,8 @@ import NIOPosix
 /// This and ConnectionHandler alone know of loops.
 package final class Server: Sendable {
   /// Where the broker's state is: entered only on its loop.
-  private let core: NIOLoopBoundBox<ServerCore>
-  private let loop: any EventLoop
+  let core: NIOLoopBoundBox<ServerCore>
+  let loop: any EventLoop
   private let group: MultiThreadedEventLoopGroup
   private let listeners: NIOLoopBoundBox<[any NIOCore.Channel]>
 
@@ -67,6 +68,26 @@ package final class Server: Sendable {
     }.get()
   }
 
+  /// Asks the same chain as AMQP logins do.
+  /// - Returns: nil if nobody knows the user, or somebody refuses it
+  package func logIn(user: String, password: String, from peer: PeerAddress) async throws -> Identity? {
+    let (core, loop) = (core, loop)
+    return try await loop.flatSubmit {
+      let promise = loop.makePromise(of: Identity?.self)
+      let request = LoginRequest(
+        mechanism: "PLAIN", user: ByteString(user), password: ByteString(password), response: "", peer: peer,
+        clientProperties: [:])
+      func decided(_ answer: LoginAnswer) {
+        if case .allowed(let identity) = answer { promise.succeed(identity) } else { promise.succeed(nil) }
+      }
+      switch core.value.broker.hooks.authenticate(request) {
+      case .now(let answer): decided(answer)
+      case .later(let pending): pending.whenAnswered(decided)
+      }
+      return promise.futureResult
+    }.get()
+  }
+
   /// Where the broker lives.
   package var eventLoop: any EventLoop { loop }
 
@@ -103,7 +124,7 @@ package final class Server: Sendable {
 /// The broker and its connections, on the loop.
 final class ServerCore {
   let broker: Broker
-  private var connections: [ConnectionID: ClientConnection] = [:]
+  private(set) var connections: [ConnectionID: ClientConnection] = [:]
   /// Connections whose outbox has something to send.
   private var touched: [ClientConnection] = []
   private let loop: (any EventLoop)?

@@ -124,14 +124,11 @@ struct Serve: AsyncParsableCommand {
     logger.logLevel = level
     return Management(control: room ?? NoPlugins(), version: Version.current, logger: logger) {
       user, password, isLoopback in
-      let login = try? await server.withBroker { broker -> Management.Login? in
-        guard
-          case .accepted(let known) = broker.authenticate(
-            user: ByteString(user), password: ByteString(password), fromLoopback: isLoopback)
-        else { return nil }
-        return Management.Login(name: known.name, tags: ["administrator"])
+      let peer = PeerAddress(address: isLoopback ? "127.0.0.1" : "", port: 0, isLoopback: isLoopback)
+      guard let identity = try? await server.logIn(user: user, password: password, from: peer) else {
+        return nil
       }
-      return login ?? nil
+      return Management.Login(name: identity.name, tags: identity.tags)
     }
   }
 

@@ -32,9 +32,14 @@ private final class Log: LogHandler {
   )
     -> String
   {
-    switch core.broker.authenticate(user: user, password: password, fromLoopback: fromLoopback) {
-    case .accepted(let user): "accepted \(user.name)"
-    case .refused(let reason): reason
+    let login = LoginRequest(
+      mechanism: "PLAIN", user: user, password: password, response: "",
+      peer: PeerAddress(address: "peer", port: 1, isLoopback: fromLoopback), clientProperties: [:])
+    return switch core.broker.hooks.authenticate(login) {
+    case .now(.allowed(let identity)): "accepted \(identity.name)"
+    case .now(.denied(let reason)): reason
+    case .now(.unknown): "unknown"
+    case .later: "later"
     }
   }
 

@@ -102,6 +102,24 @@ final class House {
     }
   }
 
+  /// Runs `work` with the connections of a user, where the broker lives.
+  func inConnections<Result: Sendable>(
+    of user: String, _ work: @escaping @Sendable ([ClientConnection]) throws -> Result
+  ) async throws -> Result {
+    switch place {
+    case .memory(let server):
+      return try server.withCore { core in
+        try work(core.connections.values.filter { $0.identity.name == user })
+      }
+    case .tcp(let server, _):
+      let core = server.core
+      return try await server.loop.submit {
+        defer { core.value.flush() }
+        return try work(core.value.connections.values.filter { $0.identity.name == user })
+      }.get()
+    }
+  }
+
   /// Looks at the broker until it is as wanted: for what comes without an answer that could be waited for.
   func eventually(_ what: String, _ isSo: @escaping @Sendable (Broker) throws -> Bool) async throws {
     for _ in 0..<200_000 {

@@ -44,6 +44,14 @@ final class MemoryServer {
     return try work(core.broker)
   }
 
+  func withCore<Result>(_ work: (ServerCore) throws -> Result) rethrows -> Result {
+    defer {
+      core.flush()
+      settle()
+    }
+    return try work(core)
+  }
+
   func stop() {
     core.closeAll()
     settle()
@@ -151,6 +159,9 @@ final class MemoryLine: Line, Transport {
   }
 
   func resumeSoon() { wantsResume = true }
+
+  /// The clock is moved by hand, and with it comes a tick.
+  func resume(afterNanoseconds nanoseconds: UInt64) {}
 
   func finish(orderly: Bool) {
     if let rest = connection?.outbox.take() { send(rest) }

@@ -26,13 +26,13 @@ extension ClientChannel {
       throw ProtocolError(.notAllowed, "attempt to reuse consumer tag '\(method.consumerTag)'")
     }
     let isReply = method.queue == Self.replyTo
-    let queue = isReply ? try makeReplyQueue(method) : try queueInUse(method.queue)
+    let queue = isReply ? try makeReplyQueue(method) : try queueToRead(method.queue)
     let tag = method.consumerTag.isEmpty ? ServerNames.consumerTag() : method.consumerTag
     let outlet = Subscription(tag: tag, channel: self)
     let consumer = Consumer(
       tag: tag, queue: queue, noAck: method.noAck, exclusive: method.exclusive,
       priority: isReply ? 0 : try priority(method.arguments, queue), prefetch: prefetch,
-      arguments: method.arguments, deliveries: deliveries, outlet: outlet)
+      arguments: method.arguments, identity: connection.identity, deliveries: deliveries, outlet: outlet)
     try queue.subscribe(consumer)
     consumers[tag] = consumer
     if !method.noWait { send(BasicConsumeOk { $0.consumerTag = tag }) }
@@ -96,9 +96,9 @@ extension ClientChannel {
   // MARK: getting
 
   func get(_ method: BasicGet) throws(ProtocolError) {
-    let queue = try queueInUse(method.queue)
+    let queue = try queueToRead(method.queue)
     let getter = Consumer(
-      tag: "", queue: queue, noAck: method.noAck, deliveries: deliveries,
+      tag: "", queue: queue, noAck: method.noAck, identity: connection.identity, deliveries: deliveries,
       outlet: Subscription(tag: "", channel: self))
     guard let (message, redelivered, tag) = queue.get(getter) else { return send(BasicGetEmpty()) }
     let envelope = message.envelope

@@ -8,18 +8,26 @@ extension ClientChannel {
     let queue: Queue
     if asked.hasPrefix(Self.replyTo) { return try declareReplyAddress(asked, method) }
     if method.passive {
+      try checkAny(queue: asked)
       queue = try vhost.queue(asked, usedBy: connection.id)
     } else {
       guard !asked.hasPrefix("amq.") else {
         throw ProtocolError(.accessRefused, "queue name '\(asked)' contains reserved prefix 'amq.*'")
       }
-      let name = asked.isEmpty ? ServerNames.queue() : asked
+      let name = asked.isEmpty ? generatedName ?? ServerNames.queue() : asked
+      if asked.isEmpty { generatedName = name }
       let isNew = !vhost.hasQueue(name)
+      try check(.configure, queue: name)
+      if isNew, let deadLetters = method.arguments["x-dead-letter-exchange"]?.string {
+        try check(.read, queue: name)
+        try check(.write, exchange: deadLetters)
+      }
+      generatedName = nil
       queue = try vhost.declare(
         QueueDefinition(
           name: name, durable: method.durable,
           owner: method.exclusive ? connection.id : nil, autoDelete: method.autoDelete,
-          arguments: method.arguments))
+          arguments: method.arguments), by: connection.identity)
       if isNew, queue.owner != nil { connection.owns(queue) }
     }
     lastQueue = queue.name
@@ -49,6 +57,7 @@ extension ClientChannel {
   /// A missing queue is no error: it is as the client wants it.
   func delete(_ method: QueueDelete) throws(ProtocolError) {
     let name = try namedOrLast(method.queue.withoutLineEnds)
+    try check(.configure, queue: name)
     var count = 0
     var doomed: Queue?
     if let queue = name.bytes.withUnsafeBytes({ vhost.queue(named: $0) }) {
@@ -68,7 +77,7 @@ extension ClientChannel {
   }
 
   func purge(_ method: QueuePurge) throws(ProtocolError) {
-    let count = try queueInUse(method.queue).purge()
+    let count = try queueToRead(method.queue).purge()
     if !method.noWait { send(QueuePurgeOk { $0.messageCount = UInt32(truncatingIfNeeded: count) }) }
   }
 
@@ -98,17 +107,28 @@ extension ClientChannel {
         .accessRefused, "cannot bind or unbind to a volatile (direct reply-to) queue")
     }
     let source = exchange.withoutLineEnds
-    guard !source.isEmpty else { throw Self.notOnDefault }
     // With both names empty the queue's name is the key (1.7.2.3).
-    return (source, name, queue.isEmpty && key.isEmpty ? name : key)
+    let key = queue.isEmpty && key.isEmpty ? name : key
+    try check(.write, queue: name)
+    guard !source.isEmpty else { throw Self.notOnDefault }
+    try checkSource(source, key)
+    return (source, name, key)
+  }
+
+  /// Of a binding: an exchange that is read from, and with which key.
+  func checkSource(_ name: ByteString, _ key: ByteString) throws(ProtocolError) {
+    try check(.read, exchange: name)
+    if let exchange = vhost.exchanges[name] { try check(.read, topic: key, of: exchange) }
   }
 
   static let notOnDefault = ProtocolError(
     .accessRefused, "operation not permitted on the default exchange")
 
-  /// The queue of that name that this connection may use; with no name the one it declared last.
-  func queueInUse(_ name: ByteString) throws(ProtocolError) -> Queue {
-    try vhost.queue(try namedOrLast(name), usedBy: connection.id)
+  /// The queue of that name that this connection may read; with no name the one it declared last.
+  func queueToRead(_ name: ByteString) throws(ProtocolError) -> Queue {
+    let name = try namedOrLast(name)
+    try check(.read, queue: name)
+    return try vhost.queue(name, usedBy: connection.id)
   }
 
   private func namedOrLast(_ name: ByteString) throws(ProtocolError) -> ByteString {

@@ -1,0 +1,112 @@
+import AMQPWire
+import BrokerCore
+
+/// Why a connection looks at nothing more that its peer sends: it waits for an answer, or is throttled. Knows no
+/// frame.
+struct Waiting {
+  enum Undone: Equatable {
+    /// The frame that stands first in what was read.
+    case frame
+    /// The channel has the message.
+    case publish(UInt16)
+  }
+
+  /// What is to be done once more when the answer is there.
+  var undone: Undone?
+  fileprivate(set) var throttledUntil: UInt64?
+  /// How many answers were waited for, the one that is waited for now included.
+  private var count: UInt64 = 0
+  private var isForAnswer = false
+  /// What to do with the answer that has come.
+  private var continuation: (() -> Void)?
+
+  /// - Returns: the number of the answer
+  fileprivate mutating func begin() -> UInt64 {
+    count += 1
+    isForAnswer = true
+    return count
+  }
+
+  /// - Returns: false if nobody waits for it any more
+  fileprivate mutating func answered(_ number: UInt64, _ then: @escaping () -> Void) -> Bool {
+    guard isForAnswer, count == number else { return false }
+    isForAnswer = false
+    continuation = then
+    return true
+  }
+
+  /// - Returns: whether there is still something to wait for
+  mutating func goesOn(now: UInt64) -> Bool {
+    if let end = throttledUntil, now >= end { throttledUntil = nil }
+    return isForAnswer || throttledUntil != nil
+  }
+
+  mutating func takeContinuation() -> (() -> Void)? {
+    defer { continuation = nil }
+    return continuation
+  }
+
+  /// Nobody wants the answer any more.
+  mutating func abandon() {
+    isForAnswer = false
+    continuation = nil
+    undone = nil
+    throttledUntil = nil
+  }
+}
+
+extension ClientConnection {
+  /// Does something with an answer, now or when it comes.
+  func take<Value>(_ answer: Answer<Value>, _ then: @escaping (Value) -> Void) {
+    switch answer {
+    case .now(let value): then(value)
+    case .later(let pending): wait(for: pending, then)
+    }
+  }
+
+  /// Looks at nothing more that the peer sends until the answer is there, and goes on in a later turn: answers
+  /// come when they like, even in the middle of another connection's read batch.
+  private func wait<Value>(for pending: Pending<Value>, _ then: @escaping (Value) -> Void) {
+    let number = waiting.begin()
+    hold()
+    pending.whenAnswered { [weak self] value in
+      guard let self, waiting.answered(number, { then(value) }) else { return }
+      transport.resumeSoon()
+    }
+  }
+
+  /// What the peer sends is not read for so long, at most a minute. Deliveries and heartbeats go on.
+  func throttle(milliseconds: Int64) {
+    guard milliseconds > 0, phase == .running else { return }
+    let nanoseconds = UInt64(min(milliseconds, Settings.throttleMaximumMilliseconds)) * 1_000_000
+    let end = broker.clock.nanoseconds &+ nanoseconds
+    guard end > waiting.throttledUntil ?? 0 else { return }
+    waiting.throttledUntil = end
+    hold()
+    transport.resume(afterNanoseconds: nanoseconds)
+  }
+
+  // MARK: permission
+
+  /// - Throws: 403, or 530 for a virtual host; `undecided` if the answer is not there yet: nothing more is looked
+  ///   at until it is, and the operation is done once more.
+  func check(_ request: AccessControl.Request) throws(ProtocolError) {
+    guard try isAllowed(request) else { throw access.refusal(of: request) }
+  }
+
+  func isAllowed(_ request: AccessControl.Request) throws(ProtocolError) -> Bool {
+    switch access.ask(request) {
+    case .now(let isAllowed): return isAllowed
+    case .later(let pending):
+      waiting.undone = .frame
+      wait(for: pending) { _ in }
+      throw .undecided
+    }
+  }
+
+  /// True after `undecided` was thrown: what it left is done once more.
+  var hasToWait: Bool { waiting.undone != nil }
+
+  /// The publish at hand waits, and not the frame that completed it.
+  func willPublishAgain(on channel: ClientChannel) { waiting.undone = .publish(channel.number) }
+}
