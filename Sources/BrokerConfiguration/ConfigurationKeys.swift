@@ -68,8 +68,8 @@ package struct ConfigurationKey: Sendable {
       "Who is asked at a login, in this order: internal, and plugins. If it is not set: internal, then all "
         + "enabled plugins with authenticate, by name.", sample: "[\"internal\", \"users-file\"]",
       set: { $0.authChain = $1 }),
-    integer(
-      "auth.cache_seconds", "Seconds that a connection keeps the answers of authorize; 0: they are not kept.",
+    number(
+      "auth.cache_seconds", "How long a connection keeps the answers of authorize; 0: they are not kept.",
       in: 0...86_400, get: { $0.settings.accessCacheSeconds }, set: { $0.settings.accessCacheSeconds = $1 }),
     text("scripting.plugins", "The folder with the plugins.", get: { $0.plugins }, set: { $0.plugins = $1 }),
     flag(

@@ -2,45 +2,45 @@ import AMQPWire
 
 /// What a user may do by the permissions that its login gave it. Knows no authorizer.
 
-/// A user's permissions in one virtual host, ready to be asked.
+/// A user's permissions in one virtual host, ready to be asked. A name has to match the pattern somewhere; the
+/// empty pattern is for the empty name only, as RabbitMQ has it.
 public final class GrantedPermissions {
-  private let configure: PermissionPattern
-  private let write: PermissionPattern
-  private let read: PermissionPattern
+  private let configure: Pattern?
+  private let write: Pattern?
+  private let read: Pattern?
+  /// Patterns that are none, and why. No name matches them.
+  public private(set) var faults: [String] = []
 
   public init(_ permissions: Permissions) {
-    configure = PermissionPattern(permissions.configure)
-    write = PermissionPattern(permissions.write)
-    read = PermissionPattern(permissions.read)
+    var faults: [String] = []
+    func pattern(_ text: String) -> Pattern? {
+      do throws(PatternError) {
+        return try Pattern(text.isEmpty ? "^$" : text)
+      } catch {
+        faults.append("'\(text)': \(error.reason)")
+        return nil
+      }
+    }
+    configure = pattern(permissions.configure)
+    write = pattern(permissions.write)
+    read = pattern(permissions.read)
+    self.faults = faults
   }
 
   /// Who has permissions for a virtual host may open it. Topics have none of their own: who may write to or read
   /// from the exchange may use every routing key.
   public func allow(_ request: AccessRequest) -> Bool {
     switch request.resource {
-    case .vhost, .topic: true
+    case .vhost, .topic: return true
     case .queue, .exchange:
-      switch request.operation {
-      case .connect: true
-      case .configure: configure.matches(request.name)
-      case .write: write.matches(request.name)
-      case .read: read.matches(request.name)
-      }
+      let pattern: Pattern? =
+        switch request.operation {
+        case .connect: nil
+        case .configure: configure
+        case .write: write
+        case .read: read
+        }
+      return request.name.withOctets { pattern?.matches($0) ?? false }
     }
-  }
-}
-
-/// A regular expression that a name has to match somewhere. The empty one is for the empty name only, as
-/// RabbitMQ has it.
-struct PermissionPattern {
-  private let text: [UInt8]
-
-  init(_ text: String) { self.text = Array(text.utf8) }
-
-  func matches(_ name: ByteString) -> Bool {
-    if text.isEmpty { return name.isEmpty }
-    if text == Array(".*".utf8) { return true }
-    guard text.count <= name.count else { return false }
-    return (0...(name.count - text.count)).contains { name.bytes[$0...].starts(with: text) }
   }
 }

@@ -27,25 +27,23 @@ final class AccessControl {
   private var waitedFor: [Request: Bool] = [:]
   /// By virtual host; a connection has one.
   private var granted: [ByteString: GrantedPermissions] = [:]
-  /// When, and of which hooks, channels last had to ask anew what they remember of their last publish.
+  /// When channels last had to ask anew what they remember of their last publish.
   private var publishersAskedAt: UInt64
-  private var publishersGeneration: UInt64
 
   init(_ identity: Identity, _ peer: Peer, _ broker: Broker) {
     self.identity = identity
     self.peer = peer
     self.broker = broker
-    nanoseconds = UInt64(max(0, broker.settings.accessCacheSeconds)) * 1_000_000_000
+    nanoseconds = UInt64(max(0, broker.settings.accessCacheSeconds) * 1e9)
     generation = broker.hooks.generation
     publishersAskedAt = broker.clock.nanoseconds
-    publishersGeneration = generation
   }
 
   /// Nobody restricts anything, so that nothing has to be asked.
   var isOpen: Bool { identity.permissions == nil && broker.hooks.authorizers.isEmpty }
 
-  /// Routing keys are restricted by authorizers only.
-  var asksForTopics: Bool { !broker.hooks.authorizers.isEmpty }
+  /// Authorizers restrict routing keys too, and what they say grows old.
+  var asksAuthorizers: Bool { !broker.hooks.authorizers.isEmpty }
 
   func ask(_ request: Request) -> Answer<Bool> {
     let hooks = broker.hooks
@@ -84,10 +82,18 @@ final class AccessControl {
     case .unknown:
       guard let permissions = identity.permissions else { return true }
       guard let own = permissions[request.vhost] else { return false }
-      let granted = granted[request.vhost] ?? GrantedPermissions(own)
-      self.granted[request.vhost] = granted
-      return granted.allow(request)
+      return granted(own, in: request.vhost).allow(request)
     }
+  }
+
+  private func granted(_ own: Permissions, in vhost: ByteString) -> GrantedPermissions {
+    if let granted = granted[vhost] { return granted }
+    let granted = GrantedPermissions(own)
+    for fault in granted.faults {
+      broker.logger.warning("\(peer): user '\(identity.name)' has no pattern for vhost '\(vhost)': \(fault)")
+    }
+    self.granted[vhost] = granted
+    return granted
   }
 
   // MARK: what is kept
@@ -109,13 +115,10 @@ final class AccessControl {
     oldest = 0
   }
 
-  /// True when what channels remember of their last publish may no longer hold: they ask anew then.
+  /// True when what channels remember of their last publish may no longer hold: they ask anew then. (If the hooks
+  /// change, so does the topology, and they do so at once.)
   func publishersHaveToAsk(now: UInt64) -> Bool {
-    let isStale =
-      publishersGeneration != broker.hooks.generation
-      || asksForTopics && now &- min(now, publishersAskedAt) >= nanoseconds
-    guard isStale else { return false }
-    publishersGeneration = broker.hooks.generation
+    guard asksAuthorizers, now &- min(now, publishersAskedAt) >= nanoseconds else { return false }
     publishersAskedAt = now
     return true
   }
@@ -164,7 +167,7 @@ extension ClientChannel {
   func check(
     _ operation: AccessControl.Request.Operation, topic key: ByteString, of exchange: Exchange
   ) throws(ProtocolError) {
-    guard connection.access.asksForTopics, exchange.hasTopics else { return }
+    guard connection.access.asksAuthorizers, exchange.hasTopics else { return }
     try connection.check(
       .init(operation, .topic, vhost: vhost.name, name: exchange.name, routingKey: key))
   }

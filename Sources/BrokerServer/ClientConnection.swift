@@ -522,7 +522,6 @@ final class ClientConnection {
   /// Called a few times a second: handshakes, heartbeats and closings have deadlines.
   func tick(now: UInt64) {
     func seconds(since moment: UInt64) -> Double { Double(now &- min(now, moment)) / 1e9 }
-    if let end = waiting.throttledUntil, now >= end { transport.resumeSoon() }
     if access.publishersHaveToAsk(now: now) {
       for channel in channels.values { channel.publishing.forgetExchange() }
     }
@@ -562,8 +561,6 @@ protocol Transport: AnyObject {
   func send(_ buffer: ByteBuffer)
   /// Asks for `ClientConnection.resume` in a later turn of the loop.
   func resumeSoon()
-  /// The same when so much time has passed; the last call counts.
-  func resume(afterNanoseconds nanoseconds: UInt64)
   /// After what was sent: closes at once, or, when orderly, our direction now and the rest when the peer does.
   func finish(orderly: Bool)
 }

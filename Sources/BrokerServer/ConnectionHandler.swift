@@ -16,7 +16,6 @@ final class ConnectionHandler: ChannelDuplexHandler, Transport {
   /// A read that was held back, because the peer does not take what it asked for.
   private var readIsWanted = false
   private var isResuming = false
-  private var wakeUp: Scheduled<Void>?
 
   init(server: ServerCore) { self.server = server }
 
@@ -69,7 +68,6 @@ final class ConnectionHandler: ChannelDuplexHandler, Transport {
     guard let connection else { return }
     self.connection = nil
     context = nil
-    wakeUp?.cancel()
     connection.disconnected()
     server.remove(connection)
     server.flush()
@@ -87,15 +85,6 @@ final class ConnectionHandler: ChannelDuplexHandler, Transport {
     isResuming = true
     let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
     context.eventLoop.execute { bound.value.resume() }
-  }
-
-  func resume(afterNanoseconds nanoseconds: UInt64) {
-    guard let context else { return }
-    wakeUp?.cancel()
-    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-    wakeUp = context.eventLoop.scheduleTask(in: .nanoseconds(Int64(clamping: nanoseconds))) {
-      bound.value.resume()
-    }
   }
 
   private func resume() {

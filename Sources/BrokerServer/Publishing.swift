@@ -126,7 +126,7 @@ extension ClientChannel {
       throw ProtocolError(
         .accessRefused, "cannot publish to internal \(vhost.describedExchange(exchange.name))")
     }
-    publishing.keysAreChecked = exchange.hasTopics && connection.access.asksForTopics
+    publishing.keysAreChecked = exchange.hasTopics && connection.access.asksAuthorizers
     // Those of other messages are checked after their properties, in RabbitMQ's order.
     if publishing.keysAreChecked, message.header.properties.flags.rawValue & Self.checkedProperties == 0 {
       try checkKeys(message, exchange)
@@ -183,8 +183,7 @@ extension ClientChannel {
       guard claimed.elementsEqual(identity.nameOctets.bytes) || identity.tags.contains("impersonator") else {
         throw ProtocolError(
           .preconditionFailed,
-          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(connection.identity.name)'"
-        )
+          "user_id property set to '\(ByteString(claimed))' but authenticated user was '\(identity.name)'")
       }
     }
     return keyed

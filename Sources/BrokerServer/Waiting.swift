@@ -78,12 +78,15 @@ extension ClientConnection {
   /// What the peer sends is not read for so long, at most a minute. Deliveries and heartbeats go on.
   func throttle(milliseconds: Int64) {
     guard milliseconds > 0, phase == .running else { return }
-    let nanoseconds = UInt64(min(milliseconds, Settings.throttleMaximumMilliseconds)) * 1_000_000
-    let end = broker.clock.nanoseconds &+ nanoseconds
+    let milliseconds = min(milliseconds, Settings.throttleMaximumMilliseconds)
+    let end = broker.clock.nanoseconds &+ UInt64(milliseconds) * 1_000_000
     guard end > waiting.throttledUntil ?? 0 else { return }
     waiting.throttledUntil = end
     hold()
-    transport.resume(afterNanoseconds: nanoseconds)
+    broker.deadlines.after(milliseconds: milliseconds) { [weak self] in
+      guard let self, waiting.throttledUntil != nil else { return }
+      transport.resumeSoon()
+    }
   }
 
   // MARK: permission

@@ -80,7 +80,7 @@ struct Serve: AsyncParsableCommand {
       return Broker(settings: settings, logger: logger)
     }
     let room = try await load(configuration, into: server)
-    let loaded = try await room?.statuses() ?? []
+    let loaded = try await room.statuses()
     let management = management(room, beside: server, level)
     do {
       let address = try await server.listen(host: host, port: port)
@@ -95,19 +95,18 @@ struct Serve: AsyncParsableCommand {
     }
     for await signal in signals.stream {
       guard signal == SIGHUP else { break }
-      _ = try? await room?.reload()
+      _ = try? await room.reload()
     }
     await management.stop()
-    await room?.stop()
+    await room.stop()
     try await server.stop()
   }
 
   /// Puts the plugins into force before the first client comes, and watches their folder from then on.
-  private func load(_ configuration: Configuration, into server: Server) async throws -> PluginRoom? {
+  private func load(_ configuration: Configuration, into server: Server) async throws -> PluginRoom {
     let options = configuration.pluginOptions
-    guard PluginDisk.isFolder(options.folder) else {
+    if !PluginDisk.isFolder(options.folder) {
       Console.complain("yutu: --plugins \(options.folder): no such folder; running without plugins")
-      return nil
     }
     let loop = server.eventLoop
     let host = try await server.beside { broker, flush in
@@ -119,10 +118,10 @@ struct Serve: AsyncParsableCommand {
     return room
   }
 
-  private func management(_ room: PluginRoom?, beside server: Server, _ level: Logger.Level) -> Management {
+  private func management(_ room: PluginRoom, beside server: Server, _ level: Logger.Level) -> Management {
     var logger = Logger(label: "http", factory: { PlainLog(label: $0) })
     logger.logLevel = level
-    return Management(control: room ?? NoPlugins(), version: Version.current, logger: logger) {
+    return Management(control: room, version: Version.current, logger: logger) {
       user, password, isLoopback in
       let peer = PeerAddress(address: isLoopback ? "127.0.0.1" : "", port: 0, isLoopback: isLoopback)
       guard let identity = try? await server.logIn(user: user, password: password, from: peer) else {
@@ -167,18 +166,6 @@ struct Serve: AsyncParsableCommand {
     Console.say(
       "log in from this machine as guest with password guest: amqp://guest:guest@\(host):\(port)/%2F")
   }
-}
-
-/// A broker without a folder of plugins.
-private struct NoPlugins: PluginControl {
-  private let none = PluginControlError("this broker runs without plugins")
-
-  func reports() async throws -> [PluginReport] { [] }
-  func series() async throws -> [ScriptSeries] { [] }
-  func generations() async throws -> [GenerationReport] { [] }
-  func reload() async throws -> ReloadReport { throw none }
-  func rollBack(to generation: Int) async throws -> ReloadReport { throw none }
-  func explain(_ request: ExplainRequest) async throws -> ExplainReport { throw none }
 }
 
 /// Lines for a person: written at once, so that who started the broker through a pipe sees them.

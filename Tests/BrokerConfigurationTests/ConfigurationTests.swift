@@ -49,7 +49,7 @@ import Testing
     let configuration = try parse(
       """
       auth.chain = ["internal", "users"]
-      auth.cache_seconds = 5
+      auth.cache_seconds = 0.5
       data = { dir = ":memory:" }
       [listen]
       host = "0.0.0.0"
@@ -86,7 +86,7 @@ import Testing
     #expect(configuration.httpHost == "::1" && configuration.httpPort == 8080)
     #expect(configuration.logLevel == "debug" && configuration.dataDir == ":memory:")
     #expect(
-      configuration.authChain == ["internal", "users"] && configuration.settings.accessCacheSeconds == 5)
+      configuration.authChain == ["internal", "users"] && configuration.settings.accessCacheSeconds == 0.5)
     let settings = configuration.settings
     #expect(settings.bodyMaximum == 1000 && settings.transactionMaximum == 2000)
     #expect(settings.frameMaximum == 16_384 && settings.channelMaximum == 7)
@@ -146,7 +146,7 @@ import Testing
       "[auth]\nchain = ['a', 'a']",
       "y.toml:2: auth.chain: a list, expected a list of different strings, at least one"
     ),
-    ("[auth]\ncache_seconds = nan", "y.toml:2: auth.cache_seconds: nan, expected an integer from 0 to 86400"),
+    ("[auth]\ncache_seconds = nan", "y.toml:2: auth.cache_seconds: nan, expected a number from 0 to 86400"),
     (
       "[scripting]\nmilliseconds = 0",
       "y.toml:2: scripting.milliseconds: 0, expected a number from 0.01 to 60000"

@@ -197,7 +197,7 @@ extension House {
       broker.hooks.authenticators.append(
         Registrar("restricted", Dictionary(uniqueKeysWithValues: known)))
       broker.hooks.authorizers = [oracle]
-      broker.hooks.changed()
+      broker.hooksChanged()
     }
   }
 

@@ -160,9 +160,6 @@ final class MemoryLine: Line, Transport {
 
   func resumeSoon() { wantsResume = true }
 
-  /// The clock is moved by hand, and with it comes a tick.
-  func resume(afterNanoseconds nanoseconds: UInt64) {}
-
   func finish(orderly: Bool) {
     if let rest = connection?.outbox.take() { send(rest) }
     isOutputClosed = true
