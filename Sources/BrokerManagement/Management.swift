@@ -7,6 +7,7 @@ internal import HummingbirdCore
 package import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import ServiceLifecycle
 internal import Synchronization
 
 package final class Management: Sendable {
@@ -26,6 +27,7 @@ package final class Management: Sendable {
     @Sendable (_ user: String, _ password: String, _ peerIsLoopback: Bool) async -> Login?
 
   private struct Running {
+    let services: ServiceGroup
     let application: Task<Void, Never>
     let group: MultiThreadedEventLoopGroup
   }
@@ -54,19 +56,20 @@ package final class Management: Sendable {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let (ports, continuation) = AsyncThrowingStream.makeStream(of: Int.self)
     let application = application(host: host, port: port, on: group) { continuation.yield($0) }
+    let services = ServiceGroup(configuration: .init(services: [application], logger: logger))
     let task = Task {
       do {
-        try await application.run()
+        try await services.run()
         continuation.finish(throwing: CancellationError())
       } catch { continuation.finish(throwing: error) }
     }
     let isOnly = running.withLock { running in
       guard running == nil else { return false }
-      running = Running(application: task, group: group)
+      running = Running(services: services, application: task, group: group)
       return true
     }
     guard isOnly else {
-      await Self.end(Running(application: task, group: group))
+      await Self.end(Running(services: services, application: task, group: group))
       throw ManagementError.isRunning
     }
     do {
@@ -78,7 +81,7 @@ package final class Management: Sendable {
     }
   }
 
-  /// Ends the listener and its connections; requests under way are not waited for.
+  /// Ends the listener, and its connections when their requests are answered, or after two seconds.
   package func stop() async {
     let ended = running.withLock { running in
       defer { running = nil }
@@ -88,8 +91,13 @@ package final class Management: Sendable {
   }
 
   private static func end(_ running: Running) async {
-    running.application.cancel()
+    await running.services.triggerGracefulShutdown()
+    let patience = Task {
+      try await Task.sleep(for: .seconds(2))
+      running.application.cancel()
+    }
     await running.application.value
+    patience.cancel()
     try? await running.group.shutdownGracefully()
   }
 
