@@ -39,12 +39,12 @@ public final class Later {
 
   /// Publishes what waits, a bounded number.
   func run() {
+    defer { hops = 0 }
     for _ in 0..<Self.mostATurn {
       guard let next = line.popFirst() else { return }
       hops = next.hops
       next.vhost.publishLater(next)
     }
-    hops = 0
   }
 }
 

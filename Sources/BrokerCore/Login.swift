@@ -81,7 +81,7 @@ public final class InternalUsers: Authenticator {
     guard login.peer.isLoopback || !loopbackUsers.contains(known.name) else {
       return .now(.denied("user '\(user)' can only connect via localhost"))
     }
-    return .now(.allowed(Identity(name: known.name)))
+    return .now(.allowed(Identity(name: known.name, tags: known.tags)))
   }
 
   static func invalidCredentials(of user: ByteString) -> String { "user '\(user)' - invalid credentials" }

@@ -23,7 +23,7 @@ public struct Settings: Sendable {
   public var outboxLimit = 1_048_576
   /// Users that may come from this machine only.
   public var loopbackUsers: Set<String> = ["guest"]
-  public var users: [User] = [User(name: "guest", password: "guest")]
+  public var users: [User] = [User(name: "guest", password: "guest", tags: ["administrator"])]
   /// Seconds for which a connection keeps what its user may do. What a channel publishes to again and again is
   /// asked about anew half a second later at most.
   public var accessCacheSeconds = 10
@@ -40,11 +40,13 @@ public struct Settings: Sendable {
 /// Who may log in. Knows no mechanism.
 public struct User: Sendable {
   public let name: String
+  public let tags: [String]
   private let password: String
 
-  public init(name: String, password: String) {
+  public init(name: String, password: String, tags: [String] = []) {
     self.name = name
     self.password = password
+    self.tags = tags
   }
 
   /// Takes the same time for every wrong password of a length, so that it cannot be guessed by octets.

@@ -230,7 +230,8 @@ public final class VirtualHost {
   /// - Throws: 403 for a reserved name, 406 for another type or other properties, and what the type refuses.
   public func declare(_ asked: ExchangeDefinition, by identity: Identity = .none) throws(ProtocolError) {
     var definition = asked
-    for policy in broker.hooks.declarePolicies {
+    // What the broker makes itself is as it is.
+    for policy in broker.hooks.declarePolicies where !asked.name.isEmpty && !asked.name.hasPrefix("amq.") {
       let answer = policy.exchangeDeclared(definition, in: name, by: identity)
       definition.arguments = try answer.applied(to: definition.arguments)
     }

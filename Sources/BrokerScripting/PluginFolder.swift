@@ -143,6 +143,9 @@ package struct PluginFolder {
     }
     var names: Set<String> = []
     for path in texts.keys.sorted() {
+      if !path.contains("/"), !path.hasPrefix("_"), !path.hasSuffix("_test.lua") {
+        contents.problems.append(problem(path, "stands in no folder; expected <folder>/\(path)"))
+      }
       guard let source = texts[path], let (name, own) = plugin(at: path, among: texts) else { continue }
       guard names.insert(name).inserted else {
         contents.problems.append(problem(path, "another file is called '\(name)' too"))

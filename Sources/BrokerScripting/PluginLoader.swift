@@ -84,6 +84,8 @@ package struct PluginLoader {
   /// Those that were not there at the last look. Some editors save by moving the old file away first: a plugin
   /// is removed when it is missed twice.
   private var missed: Set<String> = []
+  /// What is in force, as far as whoever applies the changes says so: the same text need not come again.
+  package var inForce: [String: PluginFile] = [:]
 
   package init(_ options: PluginOptions) {
     self.options = options
@@ -98,18 +100,18 @@ package struct PluginLoader {
   }
 
   /// Looks at the folder whether it changed or not: all that is not in force as it stands there is tried.
-  package mutating func reloaded(over inForce: [String: PluginFile]) -> PluginChanges {
+  package mutating func reloaded() -> PluginChanges {
     guard let contents = folder.contentsIfChanged(again: true) else {
       return PluginChanges(loaded: [], removed: [], problems: folderProblems)
     }
     let here = Set(contents.files.map(\.name))
     missed.formUnion(inForce.keys.filter { !here.contains($0) })
     tried.merge(inForce) { known, _ in known }
-    return changes(contents) { file in inForce[file.name] != file }
+    return changes(contents) { _ in true }
   }
 
   /// What leads from the plugins in force to those of an earlier generation.
-  package func changes(to files: [String: PluginFile], from inForce: [String: PluginFile]) -> PluginChanges {
+  package func changes(to files: [String: PluginFile]) -> PluginChanges {
     var loaded: [Plugin] = []
     var problems: [PluginProblem] = []
     for file in files.values.sorted(by: { $0.name < $1.name }) where inForce[file.name] != file {
@@ -129,11 +131,15 @@ package struct PluginLoader {
     var loaded: [Plugin] = []
     var problems = contents.problems.filter { !folderProblems.contains($0) }
     let troubled = Set(contents.problems.map(\.name))
-    let healed = Set(folderProblems.map(\.name)).subtracting(troubled)
+    var healed = Set(folderProblems.map(\.name)).subtracting(troubled)
     folderProblems = contents.problems
     for file in contents.files
     where isNew(file) || healed.contains(file.name) && refused.contains(file.name) {
       tried[file.name] = file
+      guard inForce[file.name] != file else {
+        if refused.remove(file.name) != nil { healed.insert(file.name) }
+        continue
+      }
       refused.remove(file.name)
       do throws(LuaError) {
         loaded.append(try Plugin(file, options))

@@ -65,8 +65,7 @@ package actor PluginRoom: PluginControl {
 
   @discardableResult
   package func reload() async throws -> ReloadReport {
-    let files = try await onLoop { $0.files }
-    return try await inTurn { room in (room.loader.reloaded(over: files), "reload asked for") }
+    try await inTurn { room in (room.loader.reloaded(), "reload asked for") }
   }
 
   package func rollBack(to generation: Int) async throws -> ReloadReport {
@@ -74,9 +73,8 @@ package actor PluginRoom: PluginControl {
       let kept = generations.map { "\($0.report.number)" }.joined(separator: ", ")
       throw PluginControlError("no generation \(generation) is kept; expected one of \(kept)")
     }
-    let files = try await onLoop { $0.files }
     return try await inTurn { room in
-      (room.loader.changes(to: target.files, from: files), "rolled back to \(generation)")
+      (room.loader.changes(to: target.files), "rolled back to \(generation)")
     }
   }
 
@@ -99,6 +97,7 @@ package actor PluginRoom: PluginControl {
     let snapshot = try await onLoop { $0.snapshot(for: changes) }
     changes.prepare(snapshot)
     let (applied, files) = try await onLoop { host in (host.apply(changes), host.files) }
+    loader.inForce = files
     var report = applied
     if !applied.changed.isEmpty || !applied.removed.isEmpty {
       number += 1

@@ -94,8 +94,9 @@ final class ScriptedAuthorizer: Authorizer {
     meter = plugin.meter("authorize")
   }
 
-  func authorize(_ request: BrokerCore.AccessRequest, _ identity: Identity, _ peer: PeerAddress) -> Answer<AccessAnswer>
-  {
+  func authorize(_ request: BrokerCore.AccessRequest, _ identity: Identity, _ peer: PeerAddress) -> Answer<
+    AccessAnswer
+  > {
     var fields: [String: LuaValue] = [
       "user": .text(identity.name), "tags": .list(identity.tags.map { .text($0) }), "peer": peer.value,
       "vhost": LuaValue(request.vhost), "operation": .text(request.operation.rawValue),

@@ -1,3 +1,4 @@
+import AMQPWire
 import BrokerCore
 import Logging
 import NIOCore
@@ -64,6 +65,26 @@ package final class Server: Sendable {
     return try await loop.submit {
       defer { core.value.flush() }
       return try work(core.value.broker)
+    }.get()
+  }
+
+  /// Asks the same chain as AMQP logins do.
+  /// - Returns: nil if nobody knows the user, or somebody refuses it
+  package func logIn(user: String, password: String, from peer: PeerAddress) async throws -> Identity? {
+    let (core, loop) = (core, loop)
+    return try await loop.flatSubmit {
+      let promise = loop.makePromise(of: Identity?.self)
+      let request = LoginRequest(
+        mechanism: "PLAIN", user: ByteString(user), password: ByteString(password), response: "", peer: peer,
+        clientProperties: [:])
+      func decided(_ answer: LoginAnswer) {
+        if case .allowed(let identity) = answer { promise.succeed(identity) } else { promise.succeed(nil) }
+      }
+      switch core.value.broker.hooks.authenticate(request) {
+      case .now(let answer): decided(answer)
+      case .later(let pending): pending.whenAnswered(decided)
+      }
+      return promise.futureResult
     }.get()
   }
 

@@ -19,7 +19,9 @@ enum {
 static void draw(lua_State *L, uint8_t *out, size_t count) {
     LuaGuard *guard = lg_of(L);
     if (guard->random_left < count) {
-        if (getentropy(guard->random, sizeof guard->random) != 0) luaL_error(L, "the system has no random numbers");
+        if (getentropy(guard->random, sizeof guard->random) != 0) {
+            luaL_error(L, "the system has no random numbers");
+        }
         guard->random_left = sizeof guard->random;
     }
     guard->random_left -= count;
@@ -55,7 +57,8 @@ static int uuid(lua_State *L) {
 
 static size_t digest(lua_State *L, LGDigest kind, const LGBytes *key, LGBytes text, uint8_t *out) {
     LuaGuard *guard = lg_of(L);
-    lg_spend(L, 100 + (text.count + (key ? key->count : 0)) / 4);  // 4 octets take about as long as an instruction
+    // Four octets take about as long as an instruction.
+    lg_spend(L, 100 + (text.count + (key ? key->count : 0)) / 4);
     int32_t count = guard->host.digest ? guard->host.digest(guard->host.context, kind, key, text, out) : 0;
     if (count <= 0) luaL_error(L, "this host has no digests");
     return (size_t)count;

@@ -232,6 +232,16 @@ int64_t lg_monotonic_nanoseconds(const LuaGuard *guard);
 const char *lg_verdict(lua_State *L, int index);
 LGBytes lg_verdict_text(lua_State *L, int index, int key);
 
+// What the host gives, a file each; lg_open_digests wants `hash` to be there
+void lg_open_shared(lua_State *L);
+void lg_open_base64(lua_State *L);
+void lg_open_digests(lua_State *L);
+void lg_open_net(lua_State *L);
+void lg_open_metrics(lua_State *L);
+void lg_open_publish(lua_State *L);
+void lg_open_regex(lua_State *L);
+void lg_close_regexes(struct LGRegexes *regexes);
+
 // base64.c. out: (count + 2) / 3 * 4 letters, and at most count / 4 * 3 + 2 octets
 void lg_base64_encode(const uint8_t *bytes, size_t count, char *out);
 ptrdiff_t lg_base64_decode(const char *text, size_t count, uint8_t *out);

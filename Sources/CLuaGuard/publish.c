@@ -1,5 +1,5 @@
-// publish{…} and publish(message, {…}): checks a message that a script makes, and hands it to the host as the
-// content of a field table. When and where it goes is the host's.
+// publish{…} and publish(message, {…}): checks a message that a script makes, and hands it to the host as
+// the content of a field table. When and where it goes is the host's.
 
 #include "internal.h"
 
@@ -66,7 +66,8 @@ static void check_names(lua_State *L, int index, const struct Field *field) {
     if (count > REMOVED) wrong(L, field, expected);
     for (lua_Integer i = 1; i <= count; i++) {
         lg_spend(L, 1);
-        if (lua_rawgeti(L, index, i) != LUA_TSTRING || lua_rawlen(L, -1) > SHORT_BYTES) wrong(L, field, expected);
+        bool short_text = lua_rawgeti(L, index, i) == LUA_TSTRING && lua_rawlen(L, -1) <= SHORT_BYTES;
+        if (!short_text) wrong(L, field, expected);
         lua_pop(L, 1);
     }
 }
@@ -127,10 +128,7 @@ static void put_fields(lua_State *L, Buffer *out, int table, bool copies) {
         if (field->shape == NAMES && !copies) {
             luaL_error(L, "publish: remove needs a message to take headers from: publish(message, {...})");
         }
-        if (IS(field->name, strlen(field->name), "exchange") || IS(field->name, strlen(field->name), "queue") ||
-            IS(field->name, strlen(field->name), "routing_key")) {
-            aimed = true;
-        }
+        if (field->shape == SHORT_TEXT && strcmp(field->name, "vhost") != 0) aimed = true;
         if (field->shape != NAMES || lua_rawlen(L, value) > 0) {
             uint8_t count = (uint8_t)strlen(field->name);
             put(L, out, &count, 1);
@@ -158,7 +156,9 @@ static int publish(lua_State *L) {
     lua_settop(L, table);
     if (guard->published_call != guard->call) guard->published = 0;
     guard->published_call = guard->call;
-    if (++guard->published > PUBLICATIONS) return luaL_error(L, "more than %d messages in a call", PUBLICATIONS);
+    if (++guard->published > PUBLICATIONS) {
+        return luaL_error(L, "more than %d messages in a call", PUBLICATIONS);
+    }
     lg_spend(L, 50);
 
     Buffer *out = &guard->publication;

@@ -31,7 +31,7 @@ struct SharedDictionary {
 };
 
 struct LGShared {
-    size_t limit, used;
+    size_t limit, used;  // by entries and buckets; the dictionaries themselves are a thousand at most
     uint64_t generation, seed;
     uint32_t count;
     SharedDictionary *dictionaries[LG_SHARED_NAMES];
@@ -126,7 +126,7 @@ static void free_dictionary(SharedDictionary *d) {
     }
     uint32_t segments = (d->buckets + SEGMENT - 1) / SEGMENT;
     for (uint32_t i = 0; i < segments; i++) free(d->directory[i]);
-    d->store->used -= d->bytes + segments * SEGMENT * sizeof(SharedEntry *) + sizeof *d;
+    d->store->used -= d->bytes + segments * SEGMENT * sizeof(SharedEntry *);
     free(d->directory);
     free(d);
 }
@@ -166,7 +166,6 @@ SharedDictionary *lg_store_dictionary(LGShared *store, LGBytes name, bool *full)
     d->capacity = LG_SHARED_CAPACITY;
     d->name_count = name.count;
     memcpy(d->name, name.bytes, name.count);
-    store->used += sizeof *d;
     store->dictionaries[store->count++] = d;
     return d;
 }
@@ -253,7 +252,8 @@ Stored lg_dictionary_set(SharedDictionary *d, LGBytes key, uint64_t hash, Shared
         return STORED;
     }
     // What is not of this dictionary stays, so this is all the room that there can be.
-    if (size > store->limit || store->used - d->bytes > store->limit - size) return STORE_FULL;
+    size_t needed = size + (d->buckets ? 0 : SEGMENT * sizeof(SharedEntry *));
+    if (needed > store->limit || store->used - d->bytes > store->limit - needed) return STORE_FULL;
     if (d->buckets == 0) {
         if (!add_segment(d, 0)) return STORE_NO_MEMORY;
         d->buckets = d->level = 1;

@@ -32,8 +32,12 @@ typedef struct {
     uint16_t set_count;
 } Program;
 
-static inline bool has_byte(const ByteSet *set, uint8_t byte) { return set->bits[byte >> 6] >> (byte & 63) & 1; }
-static inline void add_byte(ByteSet *set, uint8_t byte) { set->bits[byte >> 6] |= UINT64_C(1) << (byte & 63); }
+static inline bool has_byte(const ByteSet *set, uint8_t byte) {
+    return set->bits[byte >> 6] >> (byte & 63) & 1;
+}
+static inline void add_byte(ByteSet *set, uint8_t byte) {
+    set->bits[byte >> 6] |= UINT64_C(1) << (byte & 63);
+}
 
 // False with the reason in error.
 bool parse_regex(const uint8_t *pattern, size_t count, Program *program, char *error);

@@ -1,5 +1,5 @@
-// From a pattern's text to a program: a tree of nodes, then instructions. All is bounded: text, nesting, sets,
-// instructions.
+// From a pattern's text to a program: a tree of nodes, then instructions. All is bounded: text, nesting,
+// sets, instructions.
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -105,17 +105,9 @@ struct Serve: AsyncParsableCommand {
     let management = Management(
       control: room, version: Version.current, logger: Logger(label: "http", factory: { PlainLog(label: $0) })
     ) { user, password, isLoopback in
-      let login = try? await server.withBroker { broker -> Management.Login? in
-        let request = LoginRequest(
-          mechanism: "PLAIN", user: ByteString(user), password: ByteString(password), response: "",
-          peer: PeerAddress(address: "", port: 0, isLoopback: isLoopback), clientProperties: FieldTable())
-        // Users of plugins are not asked for: they are not administrators because they may publish.
-        guard case .now(.allowed(let known)) = InternalUsers(broker.settings).authenticate(request) else {
-          return nil
-        }
-        return Management.Login(name: known.name, tags: ["administrator"])
-      }
-      return login ?? nil
+      let peer = PeerAddress(address: isLoopback ? "127.0.0.1" : "", port: 0, isLoopback: isLoopback)
+      guard let identity = try? await server.logIn(user: user, password: password, from: peer) else { return nil }
+      return Management.Login(name: identity.name, tags: identity.tags)
     }
     do {
       return try await management.start(host: host, port: httpPort)

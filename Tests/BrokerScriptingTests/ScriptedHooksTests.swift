@@ -74,7 +74,8 @@ private func refusal(_ work: () throws -> Void) -> String? {
     _ = try shop.queue("q")
   }
 
-  private func filter(_ run: String, stage: String = "publish", match: String = "", more: String = "") throws {
+  private func filter(_ run: String, stage: String = "publish", match: String = "", more: String = "") throws
+  {
     let match = match.isEmpty ? "" : "match = { \(match) },"
     try shop.plugin("f", "filters = { \(stage) = { \(match) run = function(message) \(run) end } } \(more)")
     try shop.load()
@@ -284,7 +285,8 @@ private func refusal(_ work: () throws -> Void) -> String? {
   @Test func `timers run until the plugin is gone`() throws {
     _ = try shop.queue("ticks")
     try shop.plugin(
-      "ticker", #"timers = { { every = 10, run = function() publish { queue = "ticks", body = "tick" } end } }"#)
+      "ticker",
+      #"timers = { { every = 10, run = function() publish { queue = "ticks", body = "tick" } end } }"#)
     try shop.load()
     for _ in 0..<3 { shop.pass(seconds: 10.1) }
     #expect(try shop.texts(in: "ticks").count == 3)

@@ -133,6 +133,14 @@ private struct Pair {
     #expect(lua.shared.memoryBytes < 120_000)
   }
 
+  @Test func `stays below its bound with many dictionaries, too`() throws {
+    let lua = try Pair(memoryBytes: 100_000)
+    _ = try lua.run(
+      "for i = 1, 20000 do pcall(shared('d' .. i % 700).set, shared('d' .. i % 700), 'k' .. i, ('x'):rep(i % 99)) end"
+    )
+    #expect(lua.shared.memoryBytes <= 100_000)
+  }
+
   @Test func `gives up names that hold nothing`() throws {
     let lua = try Pair(memoryBytes: 8 << 20)
     _ = try lua.run("for i = 1, 3000 do shared('name' .. i):set('k', i) shared('name' .. i):delete('k') end")

@@ -32,7 +32,7 @@ extension ClientChannel {
     let consumer = Consumer(
       tag: tag, queue: queue, noAck: method.noAck, exclusive: method.exclusive,
       priority: isReply ? 0 : try priority(method.arguments, queue), prefetch: prefetch,
-      arguments: method.arguments, deliveries: deliveries, outlet: outlet)
+      arguments: method.arguments, identity: connection.identity, deliveries: deliveries, outlet: outlet)
     try queue.subscribe(consumer)
     consumers[tag] = consumer
     if !method.noWait { send(BasicConsumeOk { $0.consumerTag = tag }) }
@@ -98,7 +98,7 @@ extension ClientChannel {
   func get(_ method: BasicGet) throws(ProtocolError) {
     let queue = try queueToRead(method.queue)
     let getter = Consumer(
-      tag: "", queue: queue, noAck: method.noAck, deliveries: deliveries,
+      tag: "", queue: queue, noAck: method.noAck, identity: connection.identity, deliveries: deliveries,
       outlet: Subscription(tag: "", channel: self))
     guard let (message, redelivered, tag) = queue.get(getter) else { return send(BasicGetEmpty()) }
     let envelope = message.envelope

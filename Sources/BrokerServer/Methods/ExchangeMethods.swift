@@ -24,7 +24,7 @@ extension ClientChannel {
       try vhost.declare(
         ExchangeDefinition(
           name: name, type: method.type, durable: method.durable, autoDelete: method.autoDelete,
-          isInternal: method.isInternal, arguments: method.arguments))
+          isInternal: method.isInternal, arguments: method.arguments), by: connection.identity)
     }
     if !method.noWait { send(ExchangeDeclareOk()) }
   }

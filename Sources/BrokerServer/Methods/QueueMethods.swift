@@ -27,7 +27,7 @@ extension ClientChannel {
         QueueDefinition(
           name: name, durable: method.durable,
           owner: method.exclusive ? connection.id : nil, autoDelete: method.autoDelete,
-          arguments: method.arguments))
+          arguments: method.arguments), by: connection.identity)
       if isNew, queue.owner != nil { connection.owns(queue) }
     }
     lastQueue = queue.name

@@ -135,6 +135,7 @@ LGStatistics lg_statistics(const LuaGuard *_Nonnull guard);
 void lg_fail_allocations(LuaGuard *_Nonnull guard, uint64_t from);
 
 // What `shared` holds, for all interpreters of one thread; it outlives them.
+typedef struct LGShared LGShared;
 LGShared *_Nullable lg_shared_open(size_t memory_bytes, uint64_t seed);
 void lg_shared_close(LGShared *_Nullable store);
 size_t lg_shared_memory(const LGShared *_Nonnull store);
