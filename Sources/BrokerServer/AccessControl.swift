@@ -12,6 +12,9 @@ final class AccessControl {
     var since: UInt64
   }
 
+  /// A day: whoever wants answers for longer wants no authorizer.
+  private static let mostSeconds = 86_400
+
   let identity: Identity
   private let peer: Peer
   private let broker: Broker
@@ -27,16 +30,13 @@ final class AccessControl {
   private var waitedFor: [Request: Bool] = [:]
   /// By virtual host; a connection has one.
   private var granted: [ByteString: GrantedPermissions] = [:]
-  /// When channels last had to ask anew what they remember of their last publish.
-  private var publishersAskedAt: UInt64
 
   init(_ identity: Identity, _ peer: Peer, _ broker: Broker) {
     self.identity = identity
     self.peer = peer
     self.broker = broker
-    nanoseconds = UInt64(max(0, broker.settings.accessCacheSeconds) * 1e9)
+    nanoseconds = UInt64(min(max(0, broker.settings.accessCacheSeconds), Double(Self.mostSeconds)) * 1e9)
     generation = broker.hooks.generation
-    publishersAskedAt = broker.clock.nanoseconds
   }
 
   /// Nobody restricts anything, so that nothing has to be asked.
@@ -113,14 +113,6 @@ final class AccessControl {
     known = [:]
     order = []
     oldest = 0
-  }
-
-  /// True when what channels remember of their last publish may no longer hold: they ask anew then. (If the hooks
-  /// change, so does the topology, and they do so at once.)
-  func publishersHaveToAsk(now: UInt64) -> Bool {
-    guard asksAuthorizers, now &- min(now, publishersAskedAt) >= nanoseconds else { return false }
-    publishersAskedAt = now
-    return true
   }
 
   // MARK: words

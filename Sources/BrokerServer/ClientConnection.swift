@@ -522,7 +522,8 @@ final class ClientConnection {
   /// Called a few times a second: handshakes, heartbeats and closings have deadlines.
   func tick(now: UInt64) {
     func seconds(since moment: UInt64) -> Double { Double(now &- min(now, moment)) / 1e9 }
-    if access.publishersHaveToAsk(now: now) {
+    // What channels remember of their last publish spares them the look at answers that grow old.
+    if access.asksAuthorizers {
       for channel in channels.values { channel.publishing.forgetExchange() }
     }
     switch phase {

@@ -116,6 +116,11 @@ extension ClientChannel {
   // hot:
   private func exchangeOfPublish(_ message: Message) throws(ProtocolError) -> Exchange {
     if publishing.topology == vhost.topology, let exchange = publishing.exchange { return exchange }
+    return try lookUpExchange(message)
+  }
+
+  /// The exchange of a publish that is not like the last, or comes after a change: here permission is asked for.
+  private func lookUpExchange(_ message: Message) throws(ProtocolError) -> Exchange {
     publishing.topology = vhost.topology
     publishing.queuesAreKnown = false
     publishing.exchange = nil

@@ -92,10 +92,13 @@ final class Backwards: SaslMechanism {
   }
 }
 
-/// Decides what everybody but guest may do: everything that is not in `refused`.
+/// Decides what everybody but guest may do: everything that is not refused.
 final class Oracle: Authorizer {
   /// As `BrokerCore.AccessRequest.shown`.
   var refused: Set<String> = []
+  /// If it is not 0, those are refused too whose length it divides.
+  var refusedLengths = 0
+  var restrictsGuest = false
   var answersLater = false
   private(set) var asked: [String] = []
   private(set) var pending: [(shown: String, promise: Pending<AccessAnswer>)] = []
@@ -103,7 +106,7 @@ final class Oracle: Authorizer {
   func authorize(
     _ request: BrokerCore.AccessRequest, _ identity: Identity, _ peer: PeerAddress
   ) -> Answer<AccessAnswer> {
-    guard identity.name != "guest" else { return .now(.allowed) }
+    guard identity.name != "guest" || restrictsGuest else { return .now(.allowed) }
     asked.append(request.shown)
     guard answersLater else { return .now(answer(request.shown)) }
     let promise = Pending<AccessAnswer>()
@@ -112,7 +115,8 @@ final class Oracle: Authorizer {
   }
 
   private func answer(_ shown: String) -> AccessAnswer {
-    refused.contains(shown) ? .denied("the oracle says no") : .allowed
+    let isRefused = refused.contains(shown) || refusedLengths > 0 && shown.utf8.count % refusedLengths == 0
+    return isRefused ? .denied("the oracle says no") : .allowed
   }
 
   func answerAll() {

@@ -78,14 +78,59 @@ import Testing
     }
   }
 
+  /// Every operation of one side waits for each of its permissions, and nothing is kept.
+  @Test(arguments: seeds)
+  func `frames that wait are answered alike, however long`(_ seed: UInt64) async throws {
+    Seeds.announce("server fuzz, waiting: seed \(seed)")
+    var fields = RandomFields(chance: Chance(seed: seed))
+    var waits = 0
+    for round in 0..<25 {
+      let frames = (0..<60).map { _ in
+        let channel = UInt16(1 + fields.chance.below(3))
+        let type = fields.chance.pick(RandomMethods.ofClients)
+        let isLeftOut = type == ConfirmSelect.self || type == BasicQos.self
+        return isLeftOut || fields.chance.oneIn(3)
+          ? fields.publish(channel: channel) : fields.frame(type, channel: channel)
+      }
+      let oracles = (0..<3).map { _ in Oracle() }
+      for oracle in oracles {
+        oracle.refusedLengths = 29
+        oracle.answersLater = oracle !== oracles[0]
+      }
+      let octets = frames.flatMap { $0 }
+      let atOnce = try await Self.transcript([octets], oracles[0])
+      let later = try await Self.transcript([octets], oracles[1])
+      let inPieces = try await Self.transcript(fields.chance.pieces(octets), oracles[2])
+      #expect(atOnce == later, "seed \(seed), round \(round)")
+      #expect(atOnce == inPieces, "seed \(seed), round \(round)")
+      waits += oracles[1].asked.count
+    }
+    #expect(waits > 100, "\(waits) waits")
+  }
+
   /// What a client is told that sends these octets, names of chance made equal.
-  private static func transcript(_ writes: [[UInt8]]) async throws -> [String] {
-    let server = MemoryServer(Broker(clock: FakeClock(), logger: .silent))
+  /// - Parameter oracle: restricts the client, and keeps nothing
+  private static func transcript(_ writes: [[UInt8]], _ oracle: Oracle? = nil) async throws -> [String] {
+    var settings = Settings()
+    settings.accessCacheSeconds = 0
+    let server = MemoryServer(Broker(settings: settings, clock: FakeClock(), logger: .silent))
     let client = TestClient(line: server.connect())
     try await client.logIn()
+    server.withBroker { broker in
+      guard let oracle else { return }
+      broker.hooks.authorizers = [oracle]
+      broker.hooksChanged()
+    }
+    oracle?.restrictsGuest = true
+    func answer() {
+      while let oracle, !oracle.pending.isEmpty { server.withBroker { _ in oracle.answerAll() } }
+    }
     for channel in 1...3 as ClosedRange<UInt16> { try await client.openChannel(channel) }
-    for write in writes { try await client.send(octets: write) }
-    while try await client.hear() {}
+    for write in writes {
+      try await client.send(octets: write)
+      answer()
+    }
+    while try await client.hear() { answer() }
     return client.transcript.map { line in
       line.replacing(/amq\.(gen|ctag|rabbitmq\.reply-to\.g1)[-.][A-Za-z0-9_-]{22}/, with: "<made>")
     }
