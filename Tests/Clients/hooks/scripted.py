@@ -57,6 +57,7 @@ class ScriptedBroker:
     def save(self, plugin, text):
         """As editors do it: the file is never seen half written."""
         path = self.path(plugin)
+        path.parent.mkdir(exist_ok=True)
         new = path.with_name("." + path.name + ".new")
         new.write_text(textwrap.dedent(text))
         os.replace(new, path)

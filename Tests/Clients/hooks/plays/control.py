@@ -1,6 +1,7 @@
 """What an operator sees and does: settings, generations, reloads, roll backs, explanations and metrics."""
 
 import re
+import signal
 import time
 
 from case import Play
@@ -162,6 +163,13 @@ class Reloads(Stamped):
         self.assertLess(time.monotonic() - began, 5, "a second is promised; this machine may be busy")
         self.broker.path("saved").unlink()
         self.until_version(None)
+
+    def test_sighup_reloads(self):
+        self.broker.save("hung", stamp("up"))
+        self.broker.process.child.send_signal(signal.SIGHUP)
+        self.until_version("up")
+        self.broker.path("hung").unlink()
+        self.broker.reload()
 
     def test_a_module_of_lib_is_required_and_watched(self):
         library = self.broker.plugins / "_lib" / "words.lua"
