@@ -62,10 +62,15 @@ def run(name, address):
     suite = SUITES[name]
     if reason := suite.absent():
         return Verdict(skipped=[f"{name}: {reason}"])
+    if suite.starts_brokers and address:
+        return Verdict(skipped=[f"{name}: needs brokers that it starts itself"])
     verdict, broker = Verdict(), None
     try:
         suite.prepare()
-        broker = OtherBroker(address) if address else OwnBroker(name, plugins=suite.plugins())
+        if address:
+            broker = OtherBroker(address)
+        elif not suite.starts_brokers:
+            broker = OwnBroker(name, plugins=suite.plugins())
         verdict = suite.run(broker)
     except (Unavailable, Missed) as error:
         verdict.failed.append(f"{name}: {error}")
@@ -83,6 +88,8 @@ def report(name, verdict, seconds):
         print("  FAILED " + line.replace("\n", "\n    "))
     for line in verdict.skipped:
         print("  skipped " + line)
+    for line in verdict.notes:
+        print("  " + line)
     counts = f"{verdict.passed} passed, {len(verdict.failed)} failed, {len(verdict.skipped)} skipped"
     print(f"{name}: {counts} ({seconds:.0f} s)")
     sys.stdout.flush()

@@ -26,6 +26,7 @@ class Verdict:
     passed: int = 0
     skipped: list[str] = field(default_factory=list)  # each with the reason: none is silent
     failed: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # for the person who reads: measurements
 
 
 def rows(path):

@@ -4,9 +4,11 @@ from .aiormq import Aiormq
 from .amqp091_go import Amqp091Go
 from .conversations import Conversations
 from .examples import Examples
+from .hooks import Hooks
 from .pika_0_13 import Pika013
 from .py_amqp import PyAmqp
 
 SUITES = {
-    suite.name: suite for suite in (Examples(), Pika013(), Conversations(), PyAmqp(), Amqp091Go(), Aiormq())
+    suite.name: suite
+    for suite in (Examples(), Pika013(), Conversations(), PyAmqp(), Hooks(), Amqp091Go(), Aiormq())
 }

@@ -3,6 +3,7 @@
 
 class Suite:
     name = ""
+    starts_brokers = False  # it starts its own, and gets none from us
 
     def absent(self):
         """Why the suite is not there at all, or None."""
@@ -16,7 +17,7 @@ class Suite:
         return None
 
     def run(self, broker):
-        """Lets the clients try the broker; returns the verdict."""
+        """Lets the clients try the broker, None if the suite starts its own; returns the verdict."""
         raise NotImplementedError
 
     def tidy(self):
