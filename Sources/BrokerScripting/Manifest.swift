@@ -266,7 +266,8 @@ package struct OnErrorManifest: Sendable, Equatable {
     case .table(let fields)?:
       let table = ManifestTable(fields, at: "on_error")
       let stages = FilterStageName.allCases
-      try table.refuseUnknown(except: ["authenticate", "authorize", "route", "declare"] + stages.map(\.rawValue))
+      let others = ["authenticate", "authorize", "route", "declare"]
+      try table.refuseUnknown(except: others + stages.map(\.rawValue))
       authenticate = try table.word("authenticate") ?? .deny
       authorize = try table.word("authorize") ?? .deny
       route = try table.word("route") ?? .refuse

@@ -313,7 +313,9 @@ private func refusal(_ work: () throws -> Void) -> String? {
     for version in 1...5 {
       try shop.plugin(
         "ticker",
-        #"timers = { { every = 10, run = function() publish { queue = "ticks", body = "\#(version)" } end } }"#)
+        """
+        timers = { { every = 10, run = function() publish { queue = "ticks", body = "\(version)" } end } }
+        """)
       try shop.load()
       shop.pass(seconds: 3)
     }

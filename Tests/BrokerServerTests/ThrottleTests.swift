@@ -129,8 +129,9 @@ import Testing
   /// Ticks are half a second apart; nothing but the wake-up ends it so soon.
   @Test func `it ends when it should`() throws {
     let clock = FakeClock()
-    let core = ServerCore(broker: Broker(clock: clock, logger: .silent), loop: nil)
-    let channel = EmbeddedChannel(handler: ConnectionHandler(server: core))
+    let loop = EmbeddedEventLoop()
+    let core = ServerCore(broker: Broker(clock: clock, logger: .silent), loop: loop)
+    let channel = EmbeddedChannel(handler: ConnectionHandler(server: core), loop: loop)
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     func read() throws -> Int { try channel.readOutbound(as: ByteBuffer.self)?.readableBytes ?? 0 }
     try channel.writeInbound(ByteBuffer(bytes: Octets.protocolHeader))
