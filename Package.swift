@@ -20,16 +20,23 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
-    .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
   ],
   targets: [
     // The graph points down only: a wrong import does not compile.
     .executableTarget(
       name: "yutu",
       dependencies: [
-        "BrokerManagement", "BrokerServer", "BrokerScripting", "BrokerCore", "AMQPWire", "LuaRuntime",
+        "BrokerConfiguration", "BrokerManagement", "BrokerServer", "BrokerScripting", "BrokerCore",
+        "AMQPWire",
+        "LuaRuntime",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "TOMLKit", package: "TOMLKit"),
+      ],
+      swiftSettings: ours),
+    .target(
+      name: "BrokerConfiguration",
+      dependencies: [
+        "BrokerScripting", "BrokerCore", "AMQPWire", "LuaRuntime",
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: ours),
     .target(
@@ -106,6 +113,9 @@ let package = Package(
         "BrokerScripting", "BrokerServer", "BrokerCore", "AMQPWire", "LuaRuntime", "BrokerTestKit",
         .product(name: "NIOCore", package: "swift-nio"),
       ]),
+    .testTarget(
+      name: "BrokerConfigurationTests",
+      dependencies: ["BrokerConfiguration", "BrokerScripting", "BrokerCore", "LuaRuntime"]),
     .testTarget(
       name: "BrokerManagementTests",
       dependencies: [

@@ -41,6 +41,7 @@ public struct MessageChange {
   ]
 
   private static func names(_ value: FieldValue) throws(ProtocolError) -> [ByteString] {
+    if case .table(let table) = value, table.isEmpty { return [] }  // Lua's empty list is an empty table
     guard case .array(let list) = value else { throw wrong("remove", value, "a list of strings") }
     var names: [ByteString] = []
     for item in list {

@@ -26,7 +26,7 @@ public struct Settings: Sendable {
   public var users: [User] = [User(name: "guest", password: "guest", tags: ["administrator"])]
   /// Seconds for which a connection keeps what its user may do. What a channel publishes to again and again is
   /// asked about anew half a second later at most.
-  public var accessCacheSeconds = 10
+  public var accessCacheSeconds = 10.0
   /// The most such answers of a connection. Clients choose the names: a key of a topic makes half a kilobyte.
   public static let accessCacheMaximum = 1_000
   /// The most challenges of one login.

@@ -1,6 +1,7 @@
 /// From a request to its route: paths, methods, logins, and what is said when something is wrong with them.
 /// Knows no route.
 
+internal import BrokerScripting
 internal import Foundation
 internal import Hummingbird
 internal import Logging
@@ -108,6 +109,8 @@ struct ManagementResponder: HTTPResponder {
       return request.method == .head ? response.createHeadResponse() : response
     } catch let refusal as Refusal {
       return refusal.response
+    } catch let error as PluginControlError {
+      return Refusal.notFound(error.description).response
     } catch is CancellationError {
       throw CancellationError()
     } catch {

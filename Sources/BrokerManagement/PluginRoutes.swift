@@ -38,9 +38,7 @@ struct PluginRoutes: Sendable {
     try fields.refuseUnknown(except: ["generation"])
     let generation = try fields.integer("generation", in: 1...Int64(Int32.max))
     guard let generation else { throw fields.missing("generation", "the number of a generation") }
-    do {
-      return Self.json(try await control.rollBack(to: Int(generation)))
-    } catch let error as PluginControlError { throw Refusal.notFound(error.description) }
+    return Self.json(try await control.rollBack(to: Int(generation)))
   }
 
   private func explain(_ call: Call) async throws -> LuaValue {
@@ -62,9 +60,7 @@ struct PluginRoutes: Sendable {
         "headers: the name '\(long.prefix(40))…' has \(long.utf8.count) octets, expected at most "
           + "\(ManagementBounds.nameOctets)")
     }
-    do {
-      return Self.json(try await control.explain(request))
-    } catch let error as PluginControlError { throw Refusal.notFound(error.description) }
+    return Self.json(try await control.explain(request))
   }
 
   // MARK: answers

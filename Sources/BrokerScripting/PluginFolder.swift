@@ -153,7 +153,9 @@ package struct PluginFolder {
       }
       let testPath = own.map { "\($0)/init_test.lua" } ?? "\(path.dropLast(4))_test.lua"
       let tests = texts[testPath].map { PluginFile.Text(path: testPath, source: $0) }
-      let modules = modules(of: [source, tests?.source ?? ""], own: own, among: texts)
+      let modules = Self.modules(of: [source, tests?.source ?? ""], in: [own, "_lib"].compactMap { $0 }) {
+        texts[$0]
+      }
       contents.files.append(
         PluginFile(name: name, path: path, source: source, tests: tests, modules: modules))
     }
@@ -183,7 +185,7 @@ package struct PluginFolder {
   }
 
   /// What is required, from the plugin's own folder or from `_lib`, and what that requires in turn.
-  private func modules(of sources: [String], own: String?, among texts: [String: String]) -> [PluginFile
+  static func modules(of sources: [String], in folders: [String], text: (String) -> String?) -> [PluginFile
     .Module]
   {
     var modules: [String: PluginFile.Module] = [:]
@@ -193,9 +195,9 @@ package struct PluginFolder {
         let name = String(match.1)
         guard modules[name] == nil else { continue }
         let place = name.replacing(".", with: "/")
-        for folder in [own, "_lib"].compactMap({ $0 }) {
+        for folder in folders {
           let path = "\(folder)/\(place).lua"
-          guard let text = texts[path] else { continue }
+          guard let text = text(path) else { continue }
           modules[name] = PluginFile.Module(name: name, path: path, source: text)
           waiting.append(text)
           break

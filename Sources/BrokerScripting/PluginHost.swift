@@ -215,6 +215,9 @@ package final class PluginHost {
     }
     let chain = options.authChain ?? nativeAuthenticators.map(\.name) + all.compactMap(\.authenticator?.name)
     hooks.authenticators = chain.compactMap { known[$0] }
+    for name in chain where known[name] == nil {
+      broker.logger.warning("auth.chain names '\(name)', which is no enabled plugin with authenticate")
+    }
     hooks.saslMechanisms = [:]
     for installed in all {
       for (name, mechanism) in installed.mechanisms { hooks.saslMechanisms[ByteString(name)] = mechanism }

@@ -12,10 +12,12 @@ typedef struct {
     const uint8_t *at, *end, *begin;
 } Reader;
 
+static int malformed(lua_State *L, size_t at) {
+    return luaL_error(L, "malformed field table at byte %I", (lua_Integer)at);
+}
+
 static void need(Reader *r, size_t count) {
-    if ((size_t)(r->end - r->at) < count) {
-        luaL_error(r->L, "malformed field table at byte %I", (lua_Integer)(r->at - r->begin));
-    }
+    if ((size_t)(r->end - r->at) < count) malformed(r->L, (size_t)(r->at - r->begin));
 }
 
 static uint64_t take(Reader *r, size_t count) {
@@ -176,6 +178,59 @@ void lg_push_array(lua_State *L, LGBytes content) {
     push_items(&r, 0);  // the array is no value of the script's: what it holds may nest as deep as a table
 }
 
+// False too where they are malformed.
+bool lg_has_few_fields(LGBytes content, unsigned few) {
+    const uint8_t *at = content.bytes, *end = at + content.count;
+    for (unsigned count = 0; at < end; count++) {
+        if (count == few || (size_t)(end - at) < 1u + *at) return false;
+        at += 1 + *at;
+        if (!skip_value(&at, end)) return false;
+    }
+    return true;
+}
+
+// Pushes the value of the first field of that name, or nil. Returns how many fields it looked at.
+// hot:
+unsigned lg_push_field(lua_State *L, LGBytes content, const char *name, size_t count) {
+    const uint8_t *at = content.bytes, *end = at + content.count;
+    unsigned looked = 0;
+    while (at < end) {
+        size_t key = *at;
+        looked++;
+        if ((size_t)(end - at) < key + 2) malformed(L, (size_t)(at - content.bytes));
+        const uint8_t *value = at + 1 + key;
+        if (key == count && memcmp(at + 1, name, key) == 0) {
+            Reader r = {L, value, end, content.bytes};
+            push_value(&r, 1);
+            return looked;
+        }
+        if (!skip_value(&value, end)) malformed(L, (size_t)(at - content.bytes));
+        at = value;
+    }
+    if (looked > 8) lg_spend(L, looked / 4);
+    lua_pushnil(L);
+    return looked;
+}
+
+// Puts the fields into a table that may hold some of them; the first of a name counts.
+void lg_fill_table(lua_State *L, int table, LGBytes content) {
+    Reader r = {L, content.bytes, content.bytes + content.count, content.bytes};
+    enter(&r, 1);
+    while (r.at < r.end) {
+        lg_spend(L, 8);
+        size_t key = take(&r, 1);
+        need(&r, key);
+        lua_pushlstring(L, (const char *)r.at, key);
+        r.at += key;
+        lua_pushvalue(L, -1);
+        bool is_new = lua_rawget(L, table) == LUA_TNIL;
+        lua_pop(L, 1);
+        push_value(&r, 1);
+        if (is_new) lua_rawset(L, table);
+        else lua_pop(L, 2);
+    }
+}
+
 // ---- Encoding
 
 // The way to where the writer stands: a step for each table that is open. Its key is at that place of the
@@ -323,6 +378,7 @@ static void write_table(Writer *w, int index, int depth) {
     }
     if (depth > LG_NESTING) refuse_depth(w, index);
     luaL_checkstack(L, 8, "field table");
+    lg_settle(L, index);
     if (is_timestamp(L, index)) {
         lua_pushliteral(L, "timestamp");
         lua_rawget(L, index);
@@ -396,6 +452,7 @@ static void write_value(Writer *w, int index, int depth) {
 static void write_pairs(Writer *w, int table, int depth) {
     lua_State *L = w->L;
     luaL_checkstack(L, 8, "field table");
+    lg_settle(L, table);
     lua_pushnil(L);
     Step step = {w->at, table, lua_gettop(L), 0};
     while (lua_next(L, table)) {

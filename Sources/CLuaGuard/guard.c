@@ -329,6 +329,7 @@ static int open_body(lua_State *L) {
     lg_open_publish(L);
     lg_open_regex(L);
     lg_open_views(L);
+    lg_open_headers(L);
     lg_open_routes(L);
     lg_open_tasks(L);
     lua_newtable(L);

@@ -32,6 +32,7 @@ static int table_verdict(lua_State *L, const char *name) {
     lua_settop(L, 1);
     new_verdict(L, name);
     if (lua_istable(L, 1)) {
+        lg_settle(L, 1);
         lua_pushnil(L);
         while (lua_next(L, 1)) {
             lg_spend(L, 1);

@@ -42,6 +42,11 @@ enum {
     LG_URL_BYTES = 8192,         // also of a header's text
     LG_HTTP_HEADERS = 100,
     LG_HTTP_BODY = 1 << 20,
+    LG_FEW_HEADERS = 6,          // are made a table at once: it takes as long as to read two of them
+    LG_SHORT_HEADERS = 256,      // … if they have no more bytes
+    LG_HEADERS_READS = 8,        // of many headers until a table is made of them
+    LG_HEADERS_PASSED = 256,     // fields that are passed by in these reads
+    LG_HEADERS_AT_ONCE = 64,     // messages whose headers are made a table at once after a script wanted one
     LG_KEY_BYTES = 255,          // a field table's key is a short string
 };
 
@@ -113,6 +118,8 @@ struct LuaGuard {
     LGBytes property[PROPERTIES];
     uint64_t message_serial;
     bool properties_read, headers_read, identity_read;
+    const void *headers_metatable;  // its address, to tell it from others
+    unsigned headers_reads, headers_passed, headers_at_once;
     const char *calling;  // the hook that runs, for errors; null when it has no name
     LGRoutes *routes;   // whose route is under way
     LGRoutes *all;      // list of all, for lg_close
@@ -219,6 +226,9 @@ int lg_gsub(lua_State *L);
 // fields.c
 void lg_push_table(lua_State *L, LGBytes content);
 void lg_push_array(lua_State *L, LGBytes content);
+bool lg_has_few_fields(LGBytes content, unsigned few);
+unsigned lg_push_field(lua_State *L, LGBytes content, const char *name, size_t count);
+void lg_fill_table(lua_State *L, int table, LGBytes content);
 void lg_encode(lua_State *L, int index, Buffer *out, bool functions);        // one value, with its type octet
 void lg_encode_table(lua_State *L, int index, Buffer *out, bool functions);  // content without length
 void lg_encode_verdict(lua_State *L, int index, Buffer *out);  // the same without the field `verdict`
@@ -250,7 +260,6 @@ ptrdiff_t lg_base64_decode(const char *text, size_t count, uint8_t *out);
 void lg_message_begin(LuaGuard *guard, const LGMessage *message);
 void lg_message_end(LuaGuard *guard);
 LGBytes lg_message_headers(lua_State *L);
-int lg_push_headers(lua_State *L);  // of the message under way, as scripts see them; its userdata is at 1
 
 // routes.c: the userdata, and what their methods share with routing.c and test_host.c
 extern const char lg_routes_metatable, lg_binding_metatable;
@@ -258,6 +267,12 @@ uint32_t lg_tag_at(lua_State *L, int index);  // of a userdata of ours, or 0
 LGRoutes *lg_check_routes(lua_State *L);      // the bindings at 1
 LGBytes lg_check_text(lua_State *L, int index);
 int lg_push_binding(lua_State *L, LGRoutes *routes, uint64_t id);  // and what was kept with it
+
+// headers.c
+int lg_push_headers(lua_State *L);  // of the message under way, as scripts see them; its userdata is at 1
+// Whoever reads a script's table without metamethods calls this before: it fills the headers' table.
+void lg_settle(lua_State *L, int index);
+void lg_open_headers(lua_State *L);
 
 // calls.c
 struct LGHook {

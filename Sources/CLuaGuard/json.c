@@ -227,7 +227,8 @@ static void emit_value(lua_State *L, int index, int depth);
 
 static void emit_table(lua_State *L, int index, int depth) {
     if (depth > LG_NESTING) luaL_error(L, "tables nested deeper than %d", LG_NESTING);
-    luaL_checkstack(L, 6, "JSON");
+    luaL_checkstack(L, 8, "JSON");
+    lg_settle(L, index);
     lua_Integer count = (lua_Integer)lua_rawlen(L, index);
     if (count > 0) {
         emit(L, "[", 1);

@@ -88,19 +88,6 @@ static int push_number(lua_State *L, LGBytes value) {
     return 1;
 }
 
-int lg_push_headers(lua_State *L) {
-    LuaGuard *guard = lg_of(L);
-    if (!guard->headers_read) {
-        lg_push_table(L, property(L, P_HEADERS));
-        lua_pushvalue(L, -1);
-        lua_setiuservalue(L, 1, MESSAGE_HEADERS);
-        guard->headers_read = true;
-    } else {
-        lua_getiuservalue(L, 1, MESSAGE_HEADERS);
-    }
-    return 1;
-}
-
 static int push_identity(lua_State *L, LuaGuard *guard) {
     if (guard->message->identity.count == 0) {
         lua_pushnil(L);

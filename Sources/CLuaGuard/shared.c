@@ -1,9 +1,7 @@
 // shared(name, capacity): what scripts see of the store. A handle knows its dictionary by name, so that it
 // outlives the store that it was made with.
 
-#define _GNU_SOURCE
 #include <math.h>
-#include <time.h>
 
 #include "internal.h"
 #include "store.h"

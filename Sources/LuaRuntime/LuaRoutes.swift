@@ -56,7 +56,7 @@ package struct LuaBinding {
 package final class LuaRoutes {
   private let interpreter: LuaInterpreter
   private var routes: OpaquePointer?
-  private weak var selector: (any LuaSelector)?
+  private let selector: (any LuaSelector)?
 
   /// definition: a field table's content; the script sees it as `bindings.exchange` and gets it in
   /// `validate`. Without a selector, bindings are searched one by one.

@@ -1,5 +1,6 @@
 import AMQPWire
 import ArgumentParser
+import BrokerConfiguration
 import BrokerCore
 import BrokerManagement
 import BrokerScripting
@@ -7,20 +8,24 @@ import BrokerServer
 import Dispatch
 import Foundation
 import Logging
+import LuaRuntime
 import NIOCore
 
 /// `yutu serve`: wires the broker together, says what it does, and waits for a signal.
 struct Serve: AsyncParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Run the broker in the foreground.")
 
-  @Option(help: "The address to listen on.")
-  var host = "127.0.0.1"
+  @Option(help: "The configuration file; the other options win over it.", completion: .file())
+  var config: String?
 
-  @Option(help: "The AMQP port; 0 lets the system choose.")
-  var port = 5672
+  @Option(help: "The address to listen on. (default: 127.0.0.1)")
+  var host: String?
 
-  @Option(help: "The port of the HTTP API and the metrics; 0 lets the system choose.")
-  var httpPort = 15672
+  @Option(help: "The AMQP port; 0 lets the system choose. (default: 5672)")
+  var port: Int?
+
+  @Option(help: "The port of the HTTP API and the metrics; 0 lets the system choose. (default: 15672)")
+  var httpPort: Int?
 
   @Flag(help: "Serve no HTTP at all.")
   var noHttp = false
@@ -28,44 +33,59 @@ struct Serve: AsyncParsableCommand {
   @Option(help: "Where data is kept. This version keeps everything in memory, whatever is said here.")
   var dataDir: String?
 
-  @Option(help: "The folder with the Lua plugins.")
-  var plugins = "plugins"
+  @Option(help: "The folder with the Lua plugins. (default: plugins)")
+  var plugins: String?
 
   @Option(help: "The most octets of a message's body.")
-  var maxMessageSize = Settings().bodyMaximum
+  var maxMessageSize: Int?
 
-  @Option(help: "How much to log: trace, debug, info, notice, warning, error or critical.")
-  var logLevel = "info"
+  @Option(help: "How much to log: trace, debug, info, notice, warning, error or critical. (default: info)")
+  var logLevel: String?
 
-  func validate() throws {
-    guard Logger.Level(rawValue: logLevel) != nil else {
-      let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
-      throw ValidationError("--log-level \(logLevel): expected one of \(known)")
-    }
-    let announced = Int(WireLimits.bodyAnnounced)
-    guard 0...announced ~= maxMessageSize else {
-      throw ValidationError("--max-message-size \(maxMessageSize): expected 0 to \(announced) octets")
-    }
-    guard 0...65_535 ~= port else { throw ValidationError("--port \(port): expected 0 to 65535") }
+  /// The file's values, or the defaults, under the options.
+  private func configured() throws(ConfigurationError) -> Configuration {
+    var configuration =
+      try config.map { path throws(ConfigurationError) in try ConfigurationFile.read(path) }
+      ?? Configuration()
+    let options: [(option: String, key: String, value: LuaValue?)] = [
+      ("--host", "listen.host", host.map { .text($0) }),
+      ("--port", "listen.port", port.map { .integer(Int64($0)) }),
+      ("--http-port", "listen.http_port", httpPort.map { .integer(Int64($0)) }),
+      ("--data-dir", "data.dir", dataDir.map { .text($0) }),
+      ("--plugins", "scripting.plugins", plugins.map { .text($0) }),
+      ("--max-message-size", "limits.max_message_size", maxMessageSize.map { .integer(Int64($0)) }),
+      ("--log-level", "log.level", logLevel.map { .text($0) }),
+    ]
+    for (option, key, value) in options { try configuration.set(key, to: value, as: option) }
+    // A port that was asked for is meant.
+    if httpPort != nil { configuration.http = true }
+    if noHttp { configuration.http = false }
+    return configuration
   }
 
   func run() async throws {
+    let configuration: Configuration
+    do { configuration = try configured() } catch {
+      Console.complain("yutu: \(error.problems.joined(separator: "\nyutu: "))")
+      throw ExitCode(1)
+    }
+    let (host, port) = (configuration.host, configuration.port)
     signal(SIGPIPE, SIG_IGN)
     let signals = Signals([SIGINT, SIGTERM, SIGHUP])
-    let level = Logger.Level(rawValue: logLevel) ?? .info
-    var settings = Settings()
-    settings.bodyMaximum = maxMessageSize
-    let server = try await Server { [settings] in
+    let level = Logger.Level(rawValue: configuration.logLevel) ?? .info
+    let settings = configuration.settings
+    let server = try await Server {
       var logger = Logger(label: "yutu", factory: { PlainLog(label: $0) })
       logger.logLevel = level
       return Broker(settings: settings, logger: logger)
     }
-    let room = try await load(into: server)
-    let loaded = try await room?.statuses() ?? []
+    let room = try await load(configuration, into: server)
+    let loaded = try await room.statuses()
+    let management = management(room, beside: server, level)
     do {
       let address = try await server.listen(host: host, port: port)
-      let http = try await startManagement(room, beside: server)
-      announce(port: address?.port ?? port, http: http, plugins: loaded)
+      let http = try await start(management, configuration)
+      announce(configuration, port: address?.port ?? port, http: http, plugins: loaded)
     } catch let error as ExitCode {
       throw error
     } catch {
@@ -75,20 +95,19 @@ struct Serve: AsyncParsableCommand {
     }
     for await signal in signals.stream {
       guard signal == SIGHUP else { break }
-      _ = try? await room?.reload()
+      _ = try? await room.reload()
     }
-    await room?.stop()
+    await management.stop()
+    await room.stop()
     try await server.stop()
   }
 
   /// Puts the plugins into force before the first client comes, and watches their folder from then on.
-  private func load(into server: Server) async throws -> PluginRoom? {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: plugins, isDirectory: &isFolder), isFolder.boolValue else {
-      Console.complain("yutu: --plugins \(plugins): no such folder; running without plugins")
-      return nil
+  private func load(_ configuration: Configuration, into server: Server) async throws -> PluginRoom {
+    let options = configuration.pluginOptions
+    if !PluginDisk.isFolder(options.folder) {
+      Console.complain("yutu: --plugins \(options.folder): no such folder; running without plugins")
     }
-    let options = PluginOptions(folder: plugins)
     let loop = server.eventLoop
     let host = try await server.beside { broker, flush in
       PluginHost(broker, options, seat: LoopSeat(loop: loop, flush: flush))
@@ -99,32 +118,48 @@ struct Serve: AsyncParsableCommand {
     return room
   }
 
-  /// - Returns: the port it listens on
-  private func startManagement(_ room: PluginRoom?, beside server: Server) async throws -> Int? {
-    guard !noHttp, let room else { return nil }
-    let management = Management(
-      control: room, version: Version.current, logger: Logger(label: "http", factory: { PlainLog(label: $0) })
-    ) { user, password, isLoopback in
+  private func management(_ room: PluginRoom, beside server: Server, _ level: Logger.Level) -> Management {
+    var logger = Logger(label: "http", factory: { PlainLog(label: $0) })
+    logger.logLevel = level
+    return Management(control: room, version: Version.current, logger: logger) {
+      user, password, isLoopback in
       let peer = PeerAddress(address: isLoopback ? "127.0.0.1" : "", port: 0, isLoopback: isLoopback)
-      guard let identity = try? await server.logIn(user: user, password: password, from: peer) else { return nil }
+      guard let identity = try? await server.logIn(user: user, password: password, from: peer) else {
+        return nil
+      }
       return Management.Login(name: identity.name, tags: identity.tags)
     }
+  }
+
+  /// - Returns: where it listens, or nil if it does not
+  private func start(_ management: Management, _ configuration: Configuration) async throws -> String? {
+    guard configuration.http else { return nil }
+    let (host, port) = (configuration.httpHost ?? configuration.host, configuration.httpPort)
     do {
-      return try await management.start(host: host, port: httpPort)
+      return "\(host):\(try await management.start(host: host, port: port))"
     } catch {
-      Console.complain("yutu: cannot listen for HTTP on \(host):\(httpPort): \(error)")
+      let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+      Console.complain("yutu: cannot listen for HTTP on \(host):\(port): \(reason)")
+      // Who did not ask for it gets a broker all the same: the next one on this machine, say.
+      guard configuration.said.contains("listen.http_port") else { return nil }
       throw ExitCode(1)
     }
   }
 
-  private func announce(port: Int, http: Int?, plugins loaded: [PluginHost.Status]) {
+  private func announce(
+    _ configuration: Configuration, port: Int, http: String?, plugins loaded: [PluginHost.Status]
+  ) {
+    let (host, plugins, dataDir) = (configuration.host, configuration.plugins, configuration.dataDir)
     let names = loaded.filter(\.inForce).map(\.name).joined(separator: ", ")
     Console.say("yutu \(Version.current)")
     Console.say("listening amqp \(host):\(port)")
-    if let http { Console.say("listening http \(host):\(http)") }
+    if let http { Console.say("listening http \(http)") }
     Console.say("plugins from \(plugins): \(names.isEmpty ? "none" : names)")
     for plugin in loaded {
       if let problem = plugin.problem { Console.say("plugin \(plugin.name) is unavailable: \(problem)") }
+    }
+    for name in configuration.pluginNames where !loaded.contains(where: { $0.name == name }) {
+      Console.say("plugin \(name) is configured, and is not there")
     }
     let kept = dataDir.map { $0 == ":memory:" ? "" : "; \($0) is not used" } ?? ""
     Console.say("data is in memory: nothing outlives this process\(kept)")

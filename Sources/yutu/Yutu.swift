@@ -8,6 +8,6 @@ struct Yutu: AsyncParsableCommand {
     commandName: "yutu",
     abstract: "An AMQP 0-9-1 broker that is programmed in Lua.",
     version: Version.current,
-    subcommands: [Serve.self],
+    subcommands: [Serve.self, PluginCommand.self, ConfigCommand.self],
     defaultSubcommand: Serve.self)
 }

@@ -145,11 +145,11 @@ import Testing
       ByteBuffer(bytes: Octets.method(TestClient.Options().startOk, channel: 0)))
     for milliseconds in [10, 9] {
       clock.advance(nanoseconds: UInt64(milliseconds) * 1_000_000)
-      loop.advanceTime(by: .milliseconds(Int64(milliseconds)))
+      channel.embeddedEventLoop.advanceTime(by: .milliseconds(Int64(milliseconds)))
       #expect(try read() == 0)
     }
     clock.advance(nanoseconds: 1_000_000)
-    loop.advanceTime(by: .milliseconds(1))
+    channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
     #expect(try read() > 0, "connection.tune")
     _ = try channel.finish()
   }

@@ -1,5 +1,5 @@
---- What conditions say of values, by name: a function that makes a test of an operand, or returns nil and what
---- the operand must be. A test is a function from a value that is there to a boolean.
+--- What conditions say of values, by name: a function that makes a test of an operand, or returns nil and
+--- what the operand must be. A test is a function from a value that is there to a boolean.
 local dates, glob, semver = require("dates"), require("glob"), require("semver")
 local operators = {}
 
@@ -10,12 +10,18 @@ local function same(value, operand)
   return tostring(value) == operand or type(value) == "number" and tonumber(operand) == value
 end
 
+-- Numbers are most, and need no conversion.
+local function number_of(value)
+  if type(value) == "number" then return value end
+  return tonumber(value)
+end
+
 local function compared(test)
   return function(operand)
     local limit = tonumber(operand)
     if not limit then return nil, "a number" end
     return function(value)
-      local number = tonumber(value)
+      local number = number_of(value)
       return number ~= nil and test(number, limit)
     end
   end
@@ -33,7 +39,9 @@ end
 local function list_of(operand, separator)
   if type(operand) ~= "string" then return type(operand) == "table" and #operand > 0 and operand or nil end
   local list = {}
-  for part in (operand .. separator):gmatch("([^" .. separator .. "]*)" .. separator) do list[#list + 1] = part end
+  for part in (operand .. separator):gmatch("([^" .. separator .. "]*)" .. separator) do
+    list[#list + 1] = part
+  end
   return list
 end
 
@@ -51,7 +59,7 @@ function operators.between(operand)
   local low, high = tonumber(ends and ends[1]), tonumber(ends and ends[2])
   if not low or not high or #ends ~= 2 then return nil, "two numbers" end
   return function(value)
-    local number = tonumber(value)
+    local number = number_of(value)
     return number ~= nil and number >= low and number <= high
   end
 end

@@ -22,8 +22,8 @@ local function parts_of(condition)
   return parts
 end
 
---- A function from a value to whether it fulfils the condition, or nil and what is wrong with the condition:
---- "operator:operand", { operator = operand, … } of which all must hold, a list of which one must, or a value.
+--- A function from a value to whether it fulfils the condition, or nil and what is wrong with the condition.
+--- That is "operator:operand", { operator = operand, … } (all must hold), a list (one must), or a value.
 function conditions.compile(condition)
   local tests, absent = {}, false
   for _, part in ipairs(parts_of(condition)) do
@@ -38,6 +38,8 @@ function conditions.compile(condition)
       tests[#tests + 1] = test
     end
   end
+  local only = tests[1]
+  if #tests == 1 and not absent then return function(value) return value ~= nil and only(value) end end
   return function(value)
     if value == nil or absent then return absent and value == nil end
     for _, test in ipairs(tests) do

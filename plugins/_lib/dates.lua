@@ -1,5 +1,5 @@
---- Points in time as texts: 2024-06-30, 2024-06-30T12:30, 2024-06-30T12:30:05.5Z, 2024-06-30T12:30+02:00. Without
---- an offset it is UTC.
+--- Points in time as texts: 2024-06-30, 2024-06-30T12:30, 2024-06-30T12:30:05.5Z, 2024-06-30T12:30+02:00.
+--- Without an offset it is UTC.
 local dates = {}
 
 -- Days from 1970-01-01, by the civil calendar.
@@ -38,8 +38,8 @@ function dates.span(text)
   return start, start + 60
 end
 
---- "A..B", "A..", "..B" or "A" as a function from seconds to a boolean: from the beginning of A to the end of B.
---- Nil if it is none of them.
+--- "A..B", "A..", "..B" or "A" as a function from seconds to a boolean: from the beginning of A to the end of
+--- B. Nil if it is none of them.
 function dates.range(text)
   local first, last = text:match("^(.-)%.%.(.*)$")
   if not first then first, last = text, text end

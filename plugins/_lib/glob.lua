@@ -1,5 +1,5 @@
 --- Globs: * is any text, ? any one character. glob(pattern) returns a function from a text to a boolean;
---- glob.any(list) one that asks whether any of them matches.
+--- glob.any(list, text) says whether any of a list's globs matches.
 local glob = {}
 
 local function compile(text)
@@ -8,15 +8,20 @@ local function compile(text)
   return function(value) return value:find(pattern) ~= nil end
 end
 
-function glob.any(list)
-  local tests = {}
-  for i, text in ipairs(list) do tests[i] = compile(text) end
-  return function(value)
-    for _, test in ipairs(tests) do
-      if test(value) then return true end
-    end
-    return false
+-- Lists, such as settings, stay: each is compiled once.
+local compiled = setmetatable({}, { __mode = "k" })
+
+function glob.any(list, text)
+  local tests = compiled[list]
+  if not tests then
+    tests = {}
+    for i, pattern in ipairs(list) do tests[i] = compile(pattern) end
+    compiled[list] = tests
   end
+  for i = 1, #tests do
+    if tests[i](text) then return true end
+  end
+  return false
 end
 
 return setmetatable(glob, { __call = function(_, text) return compile(text) end })

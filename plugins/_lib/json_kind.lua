@@ -1,14 +1,14 @@
 --- What JSON calls the values that json.decode gave.
 local json_kind = {}
 
---- "null", "boolean", "string", "integer", "number", "array", "object", or "empty": Lua has one empty table for {}
---- and [].
+--- "null", "boolean", "string", "integer", "number", "array", "object", or "empty": Lua has one empty table
+--- for {} and [].
 function json_kind.of(value)
-  if value == null then return "null" end
-  local kind = math.type(value) or type(value)
-  if kind == "float" then return value == math.floor(value) and "integer" or "number" end
-  if kind == "table" then kind = #value > 0 and "array" or next(value) == nil and "empty" or "object" end
-  return kind
+  local kind = type(value)
+  if kind == "string" or kind == "boolean" then return kind end
+  if kind == "number" then return value % 1 == 0 and "integer" or "number" end
+  if kind ~= "table" then return "null" end
+  return #value > 0 and "array" or next(value) == nil and "empty" or "object"
 end
 
 --- Whether what is of the first kind may be called by the second.

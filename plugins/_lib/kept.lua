@@ -4,8 +4,9 @@ local kept = {}
 kept.__index = kept
 
 local fields = {
-  "exchange", "routing_key", "body", "headers", "content_type", "content_encoding", "delivery_mode", "priority",
-  "correlation_id", "reply_to", "expiration", "message_id", "timestamp", "type", "user_id", "app_id",
+  "exchange", "routing_key", "body", "headers", "content_type", "content_encoding", "delivery_mode",
+  "priority", "correlation_id", "reply_to", "expiration", "message_id", "timestamp", "type", "user_id",
+  "app_id",
 }
 
 -- Bytes that a value takes, roughly.
@@ -73,6 +74,8 @@ function kept:keep(name, message, most, most_bytes, key)
   if message.size > most_bytes / 4 then return end
   local copy = {}
   for _, field in ipairs(fields) do copy[field] = message[field] end
+  copy.delivery_mode = ({ 1, 2 })[copy.delivery_mode]  -- `publish` takes no others
+  copy.timestamp = math.type(copy.timestamp) == "integer" and copy.timestamp or nil
   local item = { message = copy, cost = cost(copy, 0), key = key }
   if item.cost <= most_bytes / 4 then insert(self, name, item, most, most_bytes) end
 end

@@ -1,6 +1,6 @@
---- The part of JSON Schema that needs no references. schema.checks(schema) returns a function from a value that
---- json.decode gave to nil, or to what is wrong with it and the path to the place; it fails for a schema that
---- cannot be.
+--- The part of JSON Schema that needs no references. schema.checks(schema) returns a function from a value
+--- that json.decode gave to nil, or to what is wrong with it and the path to the place; it fails for a schema
+--- that cannot be.
 local json_kind = require("json_kind")
 local schema = {}
 local kind_of, is = json_kind.of, json_kind.is
@@ -75,7 +75,8 @@ for name, limit in pairs(limits) do
   keywords[name] = function(bound)
     return function(value, kind)
       if not is(kind, limit[1]) then return end
-      local count = kind == "string" and (utf8.len(value) or #value) or type(value) == "number" and value or #value
+      local count = type(value) == "number" and value or #value
+      if kind == "string" then count = utf8.len(value) or count end
       if not limit[2](count, bound) then return limit[3]:format(bound) end
     end
   end

@@ -1,4 +1,4 @@
---- Semantic versions (semver.org 2.0): comparing them, and constraints such as ">=1.2 <2.0.0-rc.1" or "^1.4.2".
+--- Semantic versions (semver.org 2.0): comparing them, and constraints such as ">=1.2 <2.0.0" or "^1.4.2".
 local semver = {}
 
 --- A version as a table, or nil. A leading "v" and a missing minor or patch are allowed.
@@ -61,8 +61,8 @@ local function next_of(sign, version)
   return upper
 end
 
---- A function from a version's text to a boolean, or nil and the part that is wrong. Parts that are separated by
---- spaces must all hold: = != > >= < <= ^ ~ and a version.
+--- A function from a version's text to a boolean, or nil and the part that is wrong. Parts that are separated
+--- by spaces must all hold: = != > >= < <= ^ ~ and a version.
 function semver.constraint(text)
   local checks = {}
   for part in text:gmatch("%S+") do

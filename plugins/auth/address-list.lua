@@ -1,5 +1,5 @@
---- Looks at where a login comes from before anyone looks at who it is: networks that are let in, networks that
---- are not, and a limit on the logins of one address. Lets nobody in by itself: put it first into the chain.
+--- Looks at where a login comes from before anyone looks at who it is: networks that are let in, networks
+--- that are not, and a limit on the logins of one address. Lets nobody in by itself: it stands first.
 ---@type yutu.Plugin
 local plugin = {
   api = 1,
@@ -8,10 +8,10 @@ local plugin = {
   settings = {
     allow = { default = {}, type = "list", about = "networks that may log in; all if there is none" },
     deny = { default = {}, type = "list", about = "networks that may not, whatever `allow` says" },
-    unlimited = { default = { "127.0.0.0/8", "::1/128" }, type = "list", about = "networks without a limit of logins" },
-    logins_a_minute = { default = 60, min = 0, type = "number", about = "of one address, in the long run; 0: no limit" },
+    unlimited = { default = { "127.0.0.0/8", "::1/128" }, type = "list", about = "networks without a limit" },
+    logins_a_minute = { default = 60, min = 0, about = "of one address, in the long run; 0: no limit" },
     burst = { default = 20, min = 1, type = "number", about = "of one address, at once" },
-    addresses = { default = 100000, min = 100, about = "addresses that are counted; the oldest is forgotten" },
+    addresses = { default = 100000, type = "integer", min = 100, max = 1000000, about = "that are counted" },
   },
 }
 

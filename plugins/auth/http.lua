@@ -6,18 +6,19 @@ local plugin = {
   about = "logins and permissions by an HTTP service, as RabbitMQ asks it",
   enabled = false,
   settings = {
-    http_method = { default = "get", one_of = { "get", "post" }, about = "how to ask; post keeps passwords out of logs" },
-    user_path = { default = "http://localhost:8000/auth/user", about = "URL that answers logins" },
-    vhost_path = { default = "http://localhost:8000/auth/vhost", about = "URL that answers for virtual hosts" },
-    resource_path = { default = "http://localhost:8000/auth/resource", about = "URL that answers for resources" },
-    topic_path = { default = "http://localhost:8000/auth/topic", about = "URL that answers for topics" },
+    http_method = { default = "get", one_of = { "get", "post" }, about = "post keeps passwords out of logs" },
+    user_path = { default = "http://localhost:8000/auth/user", about = "URL for logins" },
+    vhost_path = { default = "http://localhost:8000/auth/vhost", about = "URL for virtual hosts" },
+    resource_path = { default = "http://localhost:8000/auth/resource", about = "URL for resources" },
+    topic_path = { default = "http://localhost:8000/auth/topic", about = "URL for topics" },
     timeout = { default = 5, min = 0.1, max = 25, type = "number", about = "seconds to wait for an answer" },
     ask_next_on_deny = { default = false, about = "a login that the service denies goes on along the chain" },
   },
 }
 
 local function escaped(text)
-  return (tostring(text):gsub("[^%w%-%._~ ]", function(c) return ("%%%02X"):format(c:byte()) end):gsub(" ", "+"))
+  text = tostring(text):gsub("[^%w%-%._~ ]", function(c) return ("%%%02X"):format(c:byte()) end)
+  return (text:gsub(" ", "+"))
 end
 
 --- The answer's text, or nil and a reason. fields: a list of {name, value}.
@@ -53,10 +54,11 @@ function plugin.authenticate(login)
     if settings.ask_next_on_deny then return end
     return deny(reason)
   end
-  local rest = answer:lower():sub(1, 5) == "allow" and answer:sub(6)
-  if not rest or rest:find("^%S") then return deny(settings.user_path .. " answered '" .. answer:sub(1, 100) .. "'") end
+  if not (answer .. " "):lower():find("^allow%s") then
+    return deny(settings.user_path .. " answered '" .. answer:sub(1, 100) .. "'")
+  end
   local tags = {}
-  for tag in rest:gmatch("%S+") do tags[#tags + 1] = tag end
+  for tag in answer:sub(6):gmatch("%S+") do tags[#tags + 1] = tag end
   return allow({ tags = tags, as = { backend = "http" } })
 end
 

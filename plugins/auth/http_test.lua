@@ -74,8 +74,8 @@ end)
 
 t.test("a virtual host is asked with the address and the tags", function()
   answer("allow")
-  local verdict = t.authorize(as({ user = "ann", vhost = "/", tags = { "a", "b" }, peer = { address = "10.0.0.1" } }))
-  t.equal(verdict, { verdict = "allow" })
+  local request = { user = "ann", vhost = "/", tags = { "a", "b" }, peer = { address = "10.0.0.1" } }
+  t.equal(t.authorize(as(request)), { verdict = "allow" })
   t.equal(asked.url, "http://localhost:8000/auth/vhost?username=ann&vhost=%2F&ip=10.0.0.1&tags=a+b")
 end)
 
@@ -84,8 +84,8 @@ t.test("a resource is asked with its kind, name and the permission", function()
   local request = as({ user = "ann", vhost = "v", operation = "configure", resource = "queue", name = "q.1" })
   t.equal(t.authorize(request).verdict, "deny")
   t.equal(
-    asked.url,
-    "http://localhost:8000/auth/resource?username=ann&vhost=v&resource=queue&name=q.1&permission=configure&tags=")
+    asked.url, "http://localhost:8000/auth/resource"
+      .. "?username=ann&vhost=v&resource=queue&name=q.1&permission=configure&tags=")
   answer("deny not yours")
   t.equal(t.authorize(request).reason, "not yours")
 end)
@@ -93,11 +93,12 @@ end)
 t.test("a topic is asked with its routing key", function()
   answer("allow")
   t.authorize(as({
-    user = "ann", vhost = "v", operation = "write", resource = "topic", name = "amq.topic", routing_key = "a.#",
+    user = "ann", vhost = "v", operation = "write", resource = "topic", name = "amq.topic",
+    routing_key = "a.#",
   }))
   t.equal(
-    asked.url,
-    "http://localhost:8000/auth/topic?username=ann&vhost=v&resource=topic&name=amq.topic&permission=write&tags="
+    asked.url, "http://localhost:8000/auth/topic"
+      .. "?username=ann&vhost=v&resource=topic&name=amq.topic&permission=write&tags="
       .. "&routing_key=a.%23&variable_map.username=ann&variable_map.vhost=v")
 end)
 

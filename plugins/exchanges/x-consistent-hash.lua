@@ -1,6 +1,6 @@
 --- Spreads messages over its bindings, so that equal keys meet again and a new binding moves few of them.
---- A binding's routing key is its weight. What is hashed: the routing key, or the header named by the exchange's
---- argument "hash-header", or the property named by "hash-property".
+--- A binding's routing key is its weight. What is hashed: the routing key, or the header named by the
+--- exchange's argument "hash-header", or the property named by "hash-property".
 ---@type yutu.Plugin
 local plugin = {
   api = 1,

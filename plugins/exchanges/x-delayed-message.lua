@@ -31,7 +31,8 @@ end
 
 local function bind(binding)
   local match = binding.arguments["x-match"]
-  if binding.exchange.arguments["x-delayed-type"] ~= "headers" or match == nil or matches[match] then return end
+  if binding.exchange.arguments["x-delayed-type"] ~= "headers" or match == nil then return end
+  if matches[match] then return end
   return deny("Invalid x-match field value; expected all, any, all-with-x, or any-with-x")
 end
 

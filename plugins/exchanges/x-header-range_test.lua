@@ -4,7 +4,8 @@ t.test("adjacent ranges share no value", function()
   local exchange = t.exchange("x-header-range", {
     bindings = { cheap = { price = "..10" }, fair = { price = "10..20" }, dear = { price = "20.." } },
   })
-  for price, queue in pairs({ [-5] = "cheap", [9.99] = "cheap", [10] = "fair", [19] = "fair", [20] = "dear" }) do
+  local expected = { [-5] = "cheap", [9.99] = "cheap", [10] = "fair", [19] = "fair", [20] = "dear" }
+  for price, queue in pairs(expected) do
     t.equal(exchange:route({ headers = { price = price } }), { queue })
   end
   t.equal(exchange:route({ headers = { price = "15" } }), { "fair" })
@@ -26,7 +27,8 @@ t.test("every form of a condition", function()
       t.ok(#exchange:route({ headers = { h = value } }) == 1, tostring(case[1]) .. " and " .. tostring(value))
     end
     for _, value in ipairs(case[3]) do
-      t.ok(#exchange:route({ headers = { h = value } }) == 0, tostring(case[1]) .. " and not " .. tostring(value))
+      local shown = tostring(case[1]) .. " and not " .. tostring(value)
+      t.ok(#exchange:route({ headers = { h = value } }) == 0, shown)
     end
   end
 end)
@@ -34,7 +36,8 @@ end)
 t.test("all conditions must hold, or any", function()
   local exchange = t.exchange("x-header-range", {
     bindings = {
-      all = { price = "10..20", region = "~^eu" }, any = { ["x-match"] = "any", price = "10..20", region = "~^eu" },
+      all = { price = "10..20", region = "~^eu" },
+      any = { ["x-match"] = "any", price = "10..20", region = "~^eu" },
       none = {}, never = { ["x-match"] = "any" },
     },
   })

@@ -28,12 +28,13 @@ local function prepare(bindings)
   return root
 end
 
---- Adds what the words from `at` on lead to. seen: a node is walked once for each place in the pattern, so that
---- many "#" cost no more than nodes times words.
+--- Adds what the words from `at` on lead to. seen: with more than one "#", a node is walked once for each
+--- place in the pattern, so that many cost no more than nodes times words.
 local function walk(node, words, at, found, seen)
-  local place = seen[at]
-  if place[node] then return end
-  place[node] = true
+  if seen then
+    if seen[at][node] then return end
+    seen[at][node] = true
+  end
   local word = words[at]
   if not word then
     for _, binding in ipairs(node) do found[#found + 1] = binding end
@@ -52,8 +53,11 @@ plugin.exchange = {
   bind = function(binding) return words_of(binding.routing_key) end,
   prepare = prepare,
   route = function(message, _, root)
-    local words, found, seen = words_of(message.routing_key), {}, {}
-    for at = 1, #words + 1 do seen[at] = {} end
+    local words, found, seen = words_of(message.routing_key), {}, nil
+    if message.routing_key:find("#.*#") then
+      seen = {}
+      for at = 1, #words + 1 do seen[at] = {} end
+    end
     walk(root, words, 1, found, seen)
     return found
   end,

@@ -1,14 +1,14 @@
---- Refuses messages whose JSON body is not as it should be, and tells the publisher what is wrong. What it should
---- be is said in the words of JSON Schema, by glob of the exchange.
+--- Refuses messages whose JSON body is not as it should be, and tells the publisher what is wrong. What it
+--- should be is said in the words of JSON Schema, by glob of the exchange.
 ---@type yutu.Plugin
 local plugin = {
   api = 1,
   about = "refuse JSON bodies that do not fit a schema",
   enabled = false,
   settings = {
-    schemas = { default = {}, type = "table", about = "schemas by glob of the exchange; the longest glob counts" },
-    keys = { default = {}, type = "table", about = "schemas by glob of the routing key, where no exchange has one" },
-    max_bytes = { default = 32768, min = 1, max = 1048576, about = "larger bodies are refused unread" },
+    schemas = { default = {}, type = "table", about = "by glob of the exchange; the longest glob counts" },
+    keys = { default = {}, type = "table", about = "by glob of the routing key, where no exchange has one" },
+    max_bytes = { default = 8192, min = 1, max = 1048576, about = "larger bodies are refused unread" },
   },
 }
 

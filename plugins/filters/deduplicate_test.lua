@@ -48,6 +48,14 @@ t.test("the property message_id may be the identifier", function()
   t.settings({ header = "x-deduplication-header" })
 end)
 
+t.test("other exchanges are none of its business", function()
+  t.settings({ exchanges = { "pay*" } })
+  for _ = 1, 2 do t.equal(send("twice", { exchange = "orders" }), nil) end
+  t.equal(send("twice", { exchange = "payments" }), nil)
+  t.equal(send("twice", { exchange = "payments" }).verdict, "drop")
+  t.settings({ exchanges = { "*" } })
+end)
+
 t.test("long identifiers are told apart", function()
   local long = ("x"):rep(5000)
   t.equal(send(long .. "1"), nil)

@@ -1,5 +1,5 @@
---- Holds publishers to a rate: a token bucket for each user, exchange, routing key or value of a header. What is
---- beyond it is refused, dropped, or accepted while the connection is made to wait.
+--- Holds publishers to a rate: a token bucket for each user, exchange, routing key or value of a header. What
+--- is beyond it is refused, dropped, or accepted while the connection is made to wait.
 ---@type yutu.Plugin
 local plugin = {
   api = 1,
@@ -13,13 +13,15 @@ local plugin = {
       about = "what has a bucket of its own",
     },
     header = { default = "", about = "the header whose values have buckets, if by = \"header\"" },
-    action = { default = "throttle", one_of = { "deny", "drop", "throttle" }, about = "what is done beyond the rate" },
+    action = { default = "throttle", one_of = { "deny", "drop", "throttle" }, about = "beyond the rate" },
     exchanges = { default = { "*" }, type = "list", about = "globs of the exchanges that are limited" },
-    buckets = { default = 100000, min = 100, about = "buckets that are kept; the oldest is forgotten" },
+    buckets = {
+      default = 100000, type = "integer", min = 100, max = 1000000, about = "that are kept; the oldest goes",
+    },
   },
 }
 
-local glob = require("glob")
+local glob, joined = require("glob"), require("joined")
 
 --- The longest that a connection is made to wait at once, in seconds: longer ones miss heartbeats.
 local longest_wait = 10
@@ -28,8 +30,7 @@ local function key_of(message)
   local by = settings.by
   local value
   if by == "header" then value = message.headers[settings.header] else value = message[by] end
-  if value == nil then return nil end
-  return message.vhost .. "\0" .. (type(value) == "table" and json.encode(value) or tostring(value))
+  return value ~= nil and joined(message.vhost, value) or nil
 end
 
 --- Seconds to wait before the next message. Each accepted message puts off the moment at which the bucket is
@@ -41,18 +42,15 @@ local function wait_for(buckets, key)
   return full_at - now - settings.burst / settings.rate
 end
 
-local limited
-
 local function run(message)
-  limited = limited or glob.any(settings.exchanges)
-  local key = limited(message.exchange) and key_of(message)
+  local key = glob.any(settings.exchanges, message.exchange) and key_of(message)
   if not key then return end
-  local buckets = shared("rate-limit", settings.buckets)
   if settings.action == "throttle" then
-    local seconds = wait_for(buckets, key)
+    local seconds = wait_for(shared("rate-limit waits", settings.buckets), key)
     if seconds > 0 then return throttle(math.ceil(math.min(seconds, longest_wait) * 1000)) end
     return
   end
+  local buckets = shared("rate-limit", settings.buckets)
   local taken, seconds = buckets:take(key, settings.rate, settings.burst)
   if taken then return end
   local reason = ("more than %g messages a second; the next in %.3f seconds"):format(settings.rate, seconds)

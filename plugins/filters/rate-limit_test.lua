@@ -14,7 +14,8 @@ t.now(0)
 t.test("beyond the burst a message is refused, until time has gone by", function()
   with({ rate = 2, burst = 3, action = "deny" }, function()
     for _ = 1, 3 do t.equal(t.publish({}), nil) end
-    t.equal(t.publish({}), { verdict = "deny", reason = "more than 2 messages a second; the next in 0.500 seconds" })
+    local reason = "more than 2 messages a second; the next in 0.500 seconds"
+    t.equal(t.publish({}), { verdict = "deny", reason = reason })
     t.advance(0.5)
     t.equal(t.publish({}), nil)
     t.equal(t.publish({}).verdict, "deny")
@@ -64,6 +65,29 @@ t.test("each user, virtual host, exchange, key or header has a bucket", function
       for _, message in ipairs(messages) do t.equal(t.publish(message).verdict, "deny") end
     end)
   end
+end)
+
+t.test("exchanges that are not named have no limit", function()
+  with({ rate = 1, burst = 1, action = "deny", exchanges = { "orders.*", "sale" } }, function()
+    for _ = 1, 3 do t.equal(t.publish({ exchange = "other" }), nil) end
+    t.equal(t.publish({ exchange = "orders.eu" }), nil)
+    t.equal(t.publish({ exchange = "sale" }).verdict, "deny")
+  end)
+  t.settings({ exchanges = { "*" } })
+end)
+
+t.test("the default exchange is one of all", function()
+  with({ rate = 1, burst = 1, action = "deny" }, function()
+    t.equal(t.publish({ exchange = "" }), nil)
+    t.equal(t.publish({ exchange = "" }).verdict, "deny")
+  end)
+end)
+
+t.test("long keys are told apart", function()
+  with({ rate = 1, burst = 1, action = "deny", by = "header", header = "h" }, function()
+    t.equal(t.publish({ headers = { h = ("x"):rep(3000) .. "1" } }), nil)
+    t.equal(t.publish({ headers = { h = ("x"):rep(3000) .. "2" } }), nil)
+  end)
 end)
 
 t.test("a user in another virtual host is another one, and no header is no limit", function()

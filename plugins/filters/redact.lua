@@ -1,25 +1,25 @@
---- Takes out what not everyone may see: named headers, and fields of a JSON body, removed or replaced by a mask.
---- On publish no queue ever holds them; on deliver the queue keeps the message and consumers get less.
+--- Takes out what not everyone may see: named headers, and fields of a JSON body, removed or replaced by a
+--- mask. On publish no queue ever holds them; on deliver the queue keeps the message and consumers get less.
 ---@type yutu.Plugin
 local plugin = {
   api = 1,
   about = "remove or mask headers and fields of JSON bodies",
   enabled = false,
   settings = {
-    stage = { default = "publish", one_of = { "publish", "deliver" }, about = "before routing, or for consumers" },
-    names = { default = { "*" }, type = "list", about = "globs of the exchanges (publish) or queues (deliver)" },
+    stage = { default = "publish", one_of = { "publish", "deliver" }, about = "when" },
+    names = { default = { "*" }, type = "list", about = "globs of exchanges (publish) or queues (deliver)" },
     headers = { default = {}, type = "list", about = "headers" },
-    fields = { default = {}, type = "list", about = "paths in the body, such as card.number or items.*.price" },
+    fields = { default = {}, type = "list", about = "paths in the body: card.number, items.*.price" },
     mask = { default = "***", about = "what stands in their place; empty: they are removed" },
-    keep_last = { default = 0, min = 0, max = 16, about = "so many last characters of a text stay after the mask" },
+    keep_last = { default = 0, type = "integer", min = 0, max = 16, about = "last characters that stay" },
     except_users = { default = {}, type = "list", about = "users that see everything, on deliver" },
-    max_bytes = { default = 32768, min = 1, max = 1048576, about = "larger bodies are refused" },
+    max_bytes = { default = 8192, min = 1, max = 1048576, about = "larger bodies are refused" },
   },
 }
 
 local glob, paths = require("glob"), require("paths")
 
-local looked_at, excepted, fields
+local excepted, fields
 
 local function masked(value)
   if settings.mask == "" then return nil end
@@ -45,7 +45,7 @@ local function redacted(message)
 end
 
 local function prepare()
-  looked_at, excepted, fields = glob.any(settings.names), {}, {}
+  excepted, fields = {}, {}
   for i, text in ipairs(settings.fields) do fields[i] = paths.split(text) end
   for _, user in ipairs(settings.except_users) do excepted[user] = true end
 end
@@ -71,13 +71,13 @@ end
 local function on_publish(message)
   if settings.stage ~= "publish" then return end
   if not fields then prepare() end
-  if looked_at(message.exchange) then return redact(message) end
+  if glob.any(settings.names, message.exchange) then return redact(message) end
 end
 
 local function on_deliver(message)
   if settings.stage ~= "deliver" then return end
   if not fields then prepare() end
-  if looked_at(message.queue) and not excepted[message.user] then return redact(message) end
+  if glob.any(settings.names, message.queue) and not excepted[message.user] then return redact(message) end
 end
 
 plugin.filters = { publish = { order = 500, run = on_publish }, deliver = { order = 500, run = on_deliver } }

@@ -1,7 +1,8 @@
 local t = require("yutu.test")
 
 t.settings({
-  headers = { "authorization", "x-secret" }, fields = { "card.number", "items.*.price", "items.0.note", "tags.1" },
+  headers = { "authorization", "x-secret" },
+  fields = { "card.number", "items.*.price", "items.0.note", "tags.1" },
 })
 
 local function body(text, mask)
@@ -53,7 +54,17 @@ end)
 t.test("a body that is too large to look at is refused", function()
   t.settings({ max_bytes = 10 })
   t.equal(t.publish({ body = '{"a":"123456"}' }).reason, "a body of 14 bytes; at most 10 can be redacted")
-  t.settings({ max_bytes = 32768 })
+  t.settings({ max_bytes = 8192 })
+end)
+
+t.test("names choose exchanges or queues", function()
+  t.settings({ names = { "orders*" }, mask = "***" })
+  t.equal(t.publish({ exchange = "other", headers = { authorization = "x" } }), nil)
+  t.ok(t.publish({ exchange = "orders.eu", headers = { authorization = "x" } }))
+  t.settings({ stage = "deliver" })
+  t.equal(t.deliver({ exchange = "orders", queue = "q", headers = { authorization = "x" } }), nil)
+  t.ok(t.deliver({ queue = "orders", headers = { authorization = "x" } }))
+  t.settings({ names = { "*" }, stage = "publish" })
 end)
 
 t.test("on publish consumers' copies are not looked at, and the other way round", function()

@@ -1,5 +1,5 @@
---- Writes into each message who published it, when, and where: headers that a publisher cannot forge, since what
---- it sends under these names is replaced.
+--- Writes into each message who published it, when, and where: headers that a publisher cannot forge, since
+--- what it sends under these names is replaced.
 ---@type yutu.Plugin
 local plugin = {
   api = 1,
@@ -11,7 +11,9 @@ local plugin = {
     node = { default = "", about = "header for the node's name; empty: none" },
     node_name = { default = "", about = "the name that this broker stamps" },
     tenant = { default = "", about = "header for the field `tenant` of the user's identity; empty: none" },
-    format = { default = "milliseconds", one_of = { "milliseconds", "timestamp", "iso" }, about = "of the time" },
+    format = {
+      default = "milliseconds", one_of = { "milliseconds", "timestamp", "iso" }, about = "of the time",
+    },
     exchanges = { default = { "*" }, type = "list", about = "globs of the exchanges that are looked at" },
   },
 }
@@ -26,11 +28,8 @@ local formats = {
   end,
 }
 
-local stamped
-
 local function run(message)
-  stamped = stamped or glob.any(settings.exchanges)
-  if message.delayed or not stamped(message.exchange) then return end
+  if message.delayed or not glob.any(settings.exchanges, message.exchange) then return end
   local headers, remove = {}, {}
   local function set(name, value)
     if name == "" then return end

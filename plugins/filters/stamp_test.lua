@@ -29,6 +29,13 @@ t.test("the tenant of a user's identity is stamped, and a forged one is removed"
   t.settings({ tenant = "" })
 end)
 
+t.test("exchanges that are not named have no stamps", function()
+  t.settings({ exchanges = { "orders" } })
+  t.equal(t.publish({ exchange = "other" }), nil)
+  t.equal(t.publish({ exchange = "orders" }).verdict, "change")
+  t.settings({ exchanges = { "*" } })
+end)
+
 t.test("a message that was delayed keeps its first stamp", function()
   t.equal(t.publish({ delayed = 1000 }), nil)
 end)

@@ -1,5 +1,5 @@
---- Bindings of a headers exchange that say more than "equals": x-match = "operators", and a condition for each
---- header, such as price = "between:10:20" or price = { at_least = 10, less = 20 }.
+--- Bindings of a headers exchange that say more than "equals": x-match = "operators", and a condition for
+--- each header, such as price = "between:10:20" or price = { at_least = 10, less = 20 }.
 --- All conditions must hold, or one if the binding says x-any = true.
 ---@type yutu.Plugin
 local plugin = {

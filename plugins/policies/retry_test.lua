@@ -25,6 +25,13 @@ t.test("only what was rejected comes back, unless the operator says otherwise", 
   end
 end)
 
+t.test("queues that are not named let their messages die", function()
+  t.settings({ queues = { "orders.*" } })
+  t.equal(wait(1), nil)
+  t.equal(wait(1, { queue = "orders.eu" }), 1000)
+  t.settings({ queues = { "*" } })
+end)
+
 t.test("a part of the delay may be random", function()
   t.settings({ spread = 0.5 })
   local least, most = 1000, 0

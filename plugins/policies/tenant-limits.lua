@@ -1,5 +1,5 @@
---- Sets limits for queues by rules of the operator, whatever their clients ask for: a maximum length, a maximum
---- of bytes, an expiry. A client may ask for less than the rule, not for more.
+--- Sets limits for queues by rules of the operator, whatever their clients ask for: a maximum length, a
+--- maximum of bytes, an expiry. A client may ask for less than the rule, not for more.
 ---@type yutu.Plugin
 local plugin = {
   api = 1,
@@ -8,7 +8,7 @@ local plugin = {
   settings = {
     rules = {
       default = {}, type = "list",
-      about = "tables with vhost, name, user, tenant (globs), and either arguments or deny; the first that fits counts",
+      about = "globs vhost, name, user, tenant, and arguments or deny; the first that fits counts",
     },
   },
 }

@@ -20,7 +20,8 @@ end)
 
 t.test("a client may ask for less, and not for more", function()
   local function length(asked)
-    return declared({ vhost = "acme", name = "q", arguments = { ["x-max-length"] = asked } }).arguments["x-max-length"]
+    local arguments = { ["x-max-length"] = asked }
+    return declared({ vhost = "acme", name = "q", arguments = arguments }).arguments["x-max-length"]
   end
   t.equal(length(10), nil)
   t.equal(length(1000), nil)

@@ -12,7 +12,6 @@ typedef struct LuaGuard LuaGuard;
 typedef struct LGRoutes LGRoutes;
 typedef struct LGHook LGHook;
 typedef struct LGMatcher LGMatcher;
-typedef struct LGShared LGShared;
 typedef struct LGTask LGTask;
 
 /// Borrowed bytes. What a call returns this way is valid until the next call into the same interpreter.
