@@ -13,7 +13,7 @@ final class AccessControl {
   }
 
   /// A day: whoever wants answers for longer wants no authorizer.
-  private static let mostSeconds = 86_400
+  private static let mostSeconds = 86_400.0
 
   let identity: Identity
   private let peer: Peer
@@ -35,7 +35,8 @@ final class AccessControl {
     self.identity = identity
     self.peer = peer
     self.broker = broker
-    nanoseconds = UInt64(min(max(0, broker.settings.accessCacheSeconds), Double(Self.mostSeconds)) * 1e9)
+    let seconds = broker.settings.accessCacheSeconds
+    nanoseconds = seconds > 0 ? UInt64(min(seconds, Self.mostSeconds) * 1e9) : 0
     generation = broker.hooks.generation
   }
 
