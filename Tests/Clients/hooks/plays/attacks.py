@@ -286,6 +286,29 @@ class Attacks(Play):
         table = "timers = { { every = 0.1, run = function() BODY end } }"
         self.attack_each("timer", table, FEW, lambda: time.sleep(0.1))
 
+    def test_a_plugin_that_is_cut_off_comes_back(self):
+        wasteful = """
+            return { api = 1, filters = { publish = {
+              match = { exchange = "amq.fanout" },
+              run = function(message) if message.headers.waste then while true do end end end,
+            } } }
+        """
+        self.broker.put_in_force("wasteful", wasteful)
+        channel = self.channel()
+        start = self.broker.log_length()
+        plain = self.channel(confirm=False, connection=channel.connection)
+        waste = pika.BasicProperties(headers={"waste": True})
+        for _ in range(500):  # each takes 1 ms of the 100 that it has in a second
+            plain.basic_publish("amq.fanout", "", b"", waste)
+        self.queue(plain, "after them")
+        self.assertEqual(self.publish(channel, exchange="amq.fanout"), "nacked")
+        cut_off = time.monotonic()
+        eventually(lambda: self.publish(channel, exchange="amq.fanout") == "acked", what="its return")
+        self.assertTrue(0.5 <= time.monotonic() - cut_off < 5)
+        self.broker.wait_for_log("wasteful.*cut off for 1 s", start=start, seconds=1)
+        self.broker.path("wasteful").unlink()
+        self.broker.reload()
+
     def test_clients_expressions(self):
         channel = self.channel()
         self.queue(channel, "expressive")

@@ -8,6 +8,7 @@ import time
 import client as conversations
 import pika
 from case import Play
+from scripted import Refused, eventually
 
 # What a user may be told by its name; "tell" puts what the hook was given into the identity.
 DOOR = """
@@ -20,6 +21,7 @@ DOOR = """
       end,
       elsewhere = function() return allow{ permissions = { other = { configure = ".*" } } } end,
       nowhere = function() return allow{ permissions = {} } end,
+      boss = function() return allow{ tags = { "administrator" } } end,
       banned = function() return deny("the reason is for the log") end,
       broken = function() error("on purpose") end,
       nonsense = function() return drop("no answer to a login") end,
@@ -313,6 +315,29 @@ class Logins(Play):
         self.assertGreaterEqual(time.monotonic() - began, 0.5)
         self.assertGreater(trips, 10)
 
+    def test_a_client_that_leaves_while_its_hook_waits_harms_nobody(self):
+        talk = conversations.Talk((self.broker.host, self.broker.port), "hooks", 0)
+        for _ in range(8):
+            connection = talk.raw()
+            connection.silent = True
+            connection.start()
+            fields = {
+                "client_properties": {},
+                "mechanism": "PLAIN",
+                "response": "\0sleepy\0any",
+                "locale": "en_US",
+            }
+            connection.send("connection.start-ok", **fields)
+            connection.drop()
+        self.assertEqual(self.stamps("sleepy")[0], "sleepy")
+
+    def test_the_http_api_asks_the_same_chain(self):
+        self.assertIn("door", self.broker.ask("GET", "/api/plugins", login="boss:any"))
+        for login in "tagged:any", "banned:any", "stranger:any":
+            with self.subTest(login), self.assertRaises(Refused) as caught:
+                self.broker.ask("GET", "/api/plugins", login=login)
+            self.assertEqual(caught.exception.status, 401)
+
     def test_a_hook_may_ask_dns(self):
         _, told = self.stamps("resolving")
         self.assertTrue({"127.0.0.1", "::1"} & set(told["addresses"].split()), told)
@@ -374,6 +399,25 @@ class LoginsByDefault(Play):
         self.assertEqual(self.stamps("guest", "guest")[0], "guest")
         self.assertEqual(self.stamps("first", "any")[0], "a")
         self.assertEqual(self.stamps("other", "any")[0], "b")
+
+    def test_a_hook_that_waits_ends_in_the_version_that_began_it(self):
+        slow = """
+            return { api = 1, authenticate = function(login)
+              if login.user ~= "slow" then return end
+              sleep(1)
+              return allow{ user = "VERSION" }
+            end }
+        """
+        self.broker.put_in_force("a-slow", slow.replace("VERSION", "old"))
+        found = []
+        login = threading.Thread(target=lambda: found.append(self.stamps("slow", "any")[0]))
+        login.start()
+        asked = lambda: any(row["calls"] for row in self.broker.plugin("a-slow")["usage"])
+        eventually(asked, what="the old version's call")
+        self.broker.put_in_force("a-slow", slow.replace("VERSION", "new"))
+        self.assertEqual(self.stamps("slow", "any")[0], "new")
+        login.join(10)
+        self.assertEqual(found, ["old"])
 
     def test_a_removed_authenticator_is_asked_no_more(self):
         text = self.broker.path("b-second").read_text()
