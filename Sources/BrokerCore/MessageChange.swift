@@ -111,6 +111,7 @@ public struct MessageChange {
       } else {
         properties.expiration = try text()
       }
+      if let expiration = properties.expiration { try Expiration.check(expiration) }
     case "message_id": properties.messageID = try text()
     case "timestamp": properties.timestamp = try number(.max).map { UInt64($0) }
     case "type": properties.type = try text()

@@ -178,7 +178,7 @@ extension ClientChannel {
     let properties = message.properties
     let index = message.header.properties
     if index.flags.contains(.expiration) {
-      try checkExpiration(UnsafeRawBufferPointer(rebasing: properties[index.expiration.range]))
+      try Expiration.check(ByteString(UnsafeRawBufferPointer(rebasing: properties[index.expiration.range])))
     }
     let keyed = try message.withExtraKeys()
     if publishing.keysAreChecked { try checkKeys(keyed, exchange) }
@@ -206,22 +206,6 @@ extension ClientChannel {
     var changed = try BasicProperties(message.properties)
     changed.replyTo = replyQueue.name
     return try message.withProperties(changed)
-  }
-
-  /// Milliseconds in decimal digits, ten years at most.
-  private func checkExpiration(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
-    let text = ByteString(octets).text
-    let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == "-" || $0 == "+") }
-    let rest = text.dropFirst(number.count)
-    let problem: String? =
-      switch Int64(number) {
-      case nil: "no_integer"
-      case _? where !rest.isEmpty: "{leftover_string,\"\(rest)\"}"
-      case let number? where number < 0: "{value_negative,\(number)}"
-      case let number? where number > 315_360_000_000: "{value_too_large,\(number)}"
-      default: nil
-      }
-    if let problem { throw ProtocolError(.preconditionFailed, "invalid expiration '\(text)': \(problem)") }
   }
 
   /// A script or a limit refused the message: in confirm mode the publisher is told by `basic.nack`, else by
