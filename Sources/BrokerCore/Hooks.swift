@@ -225,7 +225,8 @@ public protocol Authorizer: AnyObject {
 
 /// Where a filter stands.
 public struct FilterContext {
-  public let vhost: VirtualHost
+  /// A virtual host keeps its last context, and outlives all that are made of it.
+  public unowned let vhost: VirtualHost
   /// Who publishes, or on deliver who consumes.
   public let identity: Identity
   /// On enqueue and deliver.

@@ -17,6 +17,7 @@ public final class VirtualHost {
   public private(set) var publisher = Identity.none
   /// How long the publisher of the message at hand is to be held back, because a filter says so.
   private var throttleMilliseconds: Int64 = 0
+  private var lastContext: FilterContext?
 
   init(name: ByteString, broker: Broker) {
     self.name = name
@@ -155,7 +156,8 @@ public final class VirtualHost {
     return (Array(found.queues), found.isDropped, found.delays.count)
   }
 
-  private func delay(
+  /// Routes the message later; filters do not see it again.
+  public func delay(
     _ message: Message, to exchange: ByteString, by identity: Identity, _ milliseconds: Int64
   ) {
     let hops = broker.later.hops
@@ -170,19 +172,21 @@ public final class VirtualHost {
 
   // MARK: filters
 
-  private enum Filtered {
+  public enum Filtered {
     case pass(Message)
     case dropped
     case delayed(Message, Int64)
   }
 
-  /// Each filter sees what those before it changed; a delay begins when all have agreed to it.
-  private func filter(_ message: Message, to exchange: Exchange, by identity: Identity)
+  /// Each filter before an exchange sees what those before it changed; a delay begins when all have agreed.
+  /// - Throws: 406 if one refuses the message
+  // hot:
+  public func filter(_ message: Message, to exchange: Exchange, by identity: Identity)
     throws(ProtocolError) -> Filtered
   {
     var message = message
     var delay: Int64?
-    let context = FilterContext(vhost: self, identity: identity)
+    let context = context(of: identity)
     for filter in exchange.publishFilters {
       switch filter.run(message, context) {
       case .pass: continue
@@ -196,6 +200,14 @@ public final class VirtualHost {
       }
     }
     return delay.map { .delayed(message, $0) } ?? .pass(message)
+  }
+
+  /// The publisher is mostly the one of the last message.
+  private func context(of identity: Identity) -> FilterContext {
+    if let last = lastContext, last.identity === identity { return last }
+    let context = FilterContext(vhost: self, identity: identity)
+    lastContext = context
+    return context
   }
 
   func throttle(_ milliseconds: Int64) { throttleMilliseconds = max(throttleMilliseconds, milliseconds) }

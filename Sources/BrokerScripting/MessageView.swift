@@ -61,17 +61,15 @@ struct Surroundings {
 /// Octets that stay where they are, to be shown to a script during calls.
 final class Octets {
   private let buffer: UnsafeMutableRawBufferPointer
-  private let count: Int
+  /// Without octets: nothing is there.
+  let lua: LuaBytes
 
   init(_ octets: [UInt8]) {
     buffer = .allocate(byteCount: octets.count + 1, alignment: 1)
     buffer.copyBytes(from: octets)
-    count = octets.count
-  }
-
-  /// Without octets: nothing is there.
-  var lua: LuaBytes {
-    count == 0 ? LuaBytes() : LuaBytes(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    lua =
+      octets.isEmpty
+      ? LuaBytes() : LuaBytes(UnsafeRawBufferPointer(rebasing: buffer[..<octets.count]))
   }
 
   deinit { buffer.deallocate() }

@@ -120,9 +120,11 @@ package final class Plugin {
       throw LuaError(
         .time, "the plugin is cut off for a time: it took more than its share of the loop's time")
     }
-    journal.message = message
-    journal.vhost = vhost
+    journal.message = message.map { Unmanaged.passUnretained($0) }
+    journal.vhost = vhost.map { Unmanaged.passUnretained($0) }
     defer {
+      journal.message = nil
+      journal.vhost = nil
       let nanoseconds = lua.lastCallNanoseconds
       meter.end(began, long: nanoseconds, clock)
       if nanoseconds != 0 { charge(nanoseconds) }
@@ -199,9 +201,9 @@ protocol PluginSurroundings: AnyObject {
 private final class PluginJournal: LuaHost {
   static let linesASecond = 10
   weak var surroundings: (any PluginSurroundings)?
-  /// What the hook at hand is about.
-  var message: Message?
-  var vhost: VirtualHost?
+  /// What the hook at hand is about; whoever calls the hook holds both.
+  var message: Unmanaged<Message>?
+  var vhost: Unmanaged<VirtualHost>?
   private var window = ContinuousClock.now
   private var lines = 0
 
@@ -220,8 +222,10 @@ private final class PluginJournal: LuaHost {
 
   func publish(_ fields: LuaBytes, copiesMessage: Bool) -> LuaPublishRefusal? {
     guard let surroundings else { return LuaPublishRefusal("the plugin is not in force yet") }
-    let original = copiesMessage ? message : nil
-    return surroundings.publish(fields, copyOf: original, in: vhost).map { LuaPublishRefusal($0) }
+    let original = copiesMessage ? message?.takeUnretainedValue() : nil
+    return surroundings.publish(fields, copyOf: original, in: vhost?.takeUnretainedValue()).map {
+      LuaPublishRefusal($0)
+    }
   }
 
   func metricSeries(_ kind: LuaMetric, _ name: String, labels: [String: String]) -> UInt64? {

@@ -153,14 +153,26 @@ extension ClientChannel {
 
   /// - Returns: whether it went anywhere; one that a script drops or delays did
   // hot:
-  private func enqueue(_ message: Message, _ exchange: Exchange) throws(ProtocolError) -> Bool {
-    if publishing.queuesAreKnown, message.header.extraKeys == nil {
+  private func enqueue(_ original: Message, _ exchange: Exchange) throws(ProtocolError) -> Bool {
+    var message = original
+    if !exchange.publishFilters.isEmpty {
+      defer { throttle() }
+      switch try vhost.filter(message, to: exchange, by: connection.identity) {
+      case .pass(let passed): message = passed
+      case .dropped: return true
+      case .delayed(let delayed, let milliseconds):
+        vhost.delay(delayed, to: exchange.name, by: connection.identity, milliseconds)
+        return true
+      }
+    }
+    let isAsSent = message === original && message.header.extraKeys == nil
+    if publishing.queuesAreKnown, isAsSent {
       for queue in publishing.queues { queue.enqueue(message) }
       return !publishing.queues.isEmpty
     }
     defer { throttle() }
-    let published = try vhost.publish(message, to: exchange, by: connection.identity)
-    if publishing.isRepeated, exchange.publishFilters.isEmpty, let queues = vhost.repeatableQueues {
+    let published = try vhost.publish(message, to: exchange, by: connection.identity, filtered: true)
+    if publishing.isRepeated, isAsSent, let queues = vhost.repeatableQueues {
       publishing.queues = queues
       publishing.queuesAreKnown = true
     }
