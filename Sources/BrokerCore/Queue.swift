@@ -89,8 +89,9 @@ public final class Queue {
       case .throttled(let milliseconds): vhost.throttle(milliseconds)
       case .delayed(let milliseconds):
         let delayed = message
-        vhost.broker.deadlines.after(milliseconds: milliseconds) { [weak self] in
-          guard let self, !isDeleted else { return }
+        vhost.broker.deadlines.after(milliseconds: milliseconds) { [self] in
+          // Held strongly: one weak reference would make counting the others slow for good.
+          guard !isDeleted else { return }
           _ = offer(delayed, by: identity, delayedMilliseconds: milliseconds)
         }
         return .taken
@@ -102,8 +103,8 @@ public final class Queue {
 
   /// A message that was here takes its place again after a time.
   func comeBack(_ queued: QueuedMessage, after milliseconds: Int64) {
-    vhost.broker.deadlines.after(milliseconds: milliseconds) { [weak self] in
-      guard let self, !isDeleted else { return }
+    vhost.broker.deadlines.after(milliseconds: milliseconds) { [self] in
+      guard !isDeleted else { return }
       var back = queued
       back.redelivered = true
       backlog.putBack(back)

@@ -161,8 +161,7 @@ public final class VirtualHost {
     _ message: Message, to exchange: ByteString, by identity: Identity, _ milliseconds: Int64
   ) {
     let hops = broker.later.hops
-    broker.deadlines.after(milliseconds: milliseconds) { [weak self] in
-      guard let self else { return }
+    broker.deadlines.after(milliseconds: milliseconds) { [self] in
       broker.later.append(
         LaterMessage(
           vhost: self, goal: .exchange(exchange, filtered: true), message: message, identity: identity,
