@@ -17,6 +17,8 @@ public final class Message: ManagedBuffer<Message.Layout, UInt8> {
     public let properties: PropertyIndex
     /// Set when the headers carry CC or BCC.
     public var extraKeys: ExtraKeys?
+    /// Where the store keeps the body for several queues.
+    public var sharedBody: SharedBody?
   }
 
   /// - Parameters:
@@ -60,6 +62,8 @@ public final class Message: ManagedBuffer<Message.Layout, UInt8> {
   }
 
   public var isComplete: Bool { header.bodyFilled == header.bodyCount }
+  // hot:
+  public var isPersistent: Bool { header.properties.deliveryMode == 2 }
 
   // The octets below are valid as long as the message is referenced.
 
@@ -67,6 +71,10 @@ public final class Message: ManagedBuffer<Message.Layout, UInt8> {
     withUnsafeMutablePointerToElements { UnsafeRawBufferPointer(start: $0 + offset, count: count) }
   }
 
+  /// All of it: envelope, properties and body, one behind the other.
+  public var octets: UnsafeRawBufferPointer {
+    octets(0, header.envelopeCount + header.propertiesCount + header.bodyCount)
+  }
   /// Exchange and routing key, each with its length octet.
   public var envelope: UnsafeRawBufferPointer { octets(0, header.envelopeCount) }
   public var exchange: UnsafeRawBufferPointer { octets(1, header.exchangeCount) }
@@ -86,5 +94,28 @@ public final class Message: ManagedBuffer<Message.Layout, UInt8> {
   /// The headers as values. They were checked when the message came in, so they can be read.
   public func headerTable() -> FieldTable {
     (try? FieldReader.fields(of: headers)) ?? FieldTable()
+  }
+
+  /// A message as `octets` had it. Anything may have happened to them meanwhile.
+  /// - Parameter body: the octets behind the properties, if they stand elsewhere
+  /// - Returns: nil if they are not those of a message
+  public static func restored(
+    _ octets: UnsafeRawBufferPointer, envelopeCount: Int, propertiesCount: Int,
+    body: UnsafeRawBufferPointer? = nil
+  ) -> Message? {
+    guard envelopeCount >= 2, propertiesCount >= 2, envelopeCount <= octets.count,
+      propertiesCount <= octets.count - envelopeCount
+    else { return nil }
+    let envelope = UnsafeRawBufferPointer(rebasing: octets[..<envelopeCount])
+    let exchangeCount = Int(envelope[0])
+    guard exchangeCount + 2 <= envelopeCount,
+      exchangeCount + 2 + Int(envelope[exchangeCount + 1]) == envelopeCount
+    else { return nil }
+    let properties = UnsafeRawBufferPointer(
+      rebasing: octets[envelopeCount..<(envelopeCount + propertiesCount)])
+    guard let index = try? PropertyIndex(properties) else { return nil }
+    let body = body ?? UnsafeRawBufferPointer(rebasing: octets[(envelopeCount + propertiesCount)...])
+    let message = make(envelope: envelope, properties: properties, index: index, bodySize: body.count)
+    return message.appendBody(body) ? message : nil
   }
 }
