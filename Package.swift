@@ -54,6 +54,7 @@ let package = Package(
       name: "BrokerServer",
       dependencies: [
         "BrokerCore", "AMQPWire",
+        .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ],

@@ -1,44 +1,177 @@
 import DequeModule
 import HeapModule
 
-/// The messages of a queue that are ready, in order. Knows no consumer.
+/// The messages of a queue that are ready, in order. Knows no consumer and no store.
+///
+///     returned    a heap, by position
+///     window ──> paged ──> tail
+///     in memory   in the store alone   in memory until the store has it
 ///
 /// Each message has a position, given when it came and kept for good, so that one that returns goes back to
-/// exactly where it was: those that returned stand in a heap, and the next message is the smaller of the
-/// heap's and the line's.
+/// exactly where it was: the next message is the smaller of the heap's and the line's. Only a queue that holds
+/// more than it may in memory has a part that is paged.
 struct Backlog {
-  private var line = Deque<QueuedMessage>()
+  private var window = Deque<QueuedMessage>()
   private var returned = Heap<QueuedMessage>()
+  private var tail = Deque<QueuedMessage>()
+  private(set) var paged = Paged()
+  /// Messages of the window when a page had come.
+  private var lastPage = 0
+  /// Octets of memory.
+  private(set) var weight = 0
+  private let ledger: Ledger
 
-  var count: Int { line.count + returned.count }
-  var isEmpty: Bool { line.isEmpty && returned.isEmpty }
+  /// What is in the store alone: messages from a position on.
+  struct Paged {
+    var from: UInt64 = 0
+    var count = 0
+    var durable = 0
+    var octets = 0
+    /// Of these, what was there when a page was asked for and has not come.
+    var asked = (count: 0, durable: 0, octets: 0)
+  }
+
+  init(ledger: Ledger) { self.ledger = ledger }
+
+  var count: Int { window.count + returned.count + paged.count + tail.count }
+  // hot:
+  var isEmpty: Bool { window.isEmpty && returned.isEmpty && paged.count == 0 && tail.isEmpty }
+  /// There is room in memory for what comes, and nothing before it is elsewhere.
+  // hot:
+  var hasRoom: Bool { paged.count == 0 && tail.isEmpty && ledger.allows(weight) }
 
   // hot:
-  mutating func append(_ queued: QueuedMessage) { line.append(queued) }
+  private mutating func weigh(_ queued: QueuedMessage, _ sign: Int) {
+    let octets = sign * queued.message.weight
+    weight += octets
+    ledger.add(octets)
+  }
 
-  mutating func putBack(_ queued: QueuedMessage) { returned.insert(queued) }
+  // MARK: in
+
+  // hot:
+  mutating func append(_ queued: QueuedMessage) {
+    weigh(queued, 1)
+    window.append(queued)
+  }
+
+  mutating func putBack(_ queued: QueuedMessage) {
+    weigh(queued, 1)
+    returned.insert(queued)
+  }
+
+  /// It leaves memory when the store has it.
+  mutating func appendBehind(_ queued: QueuedMessage) {
+    weigh(queued, 1)
+    tail.append(queued)
+  }
+
+  /// The store has what came up to a ticket.
+  mutating func settled(upTo ticket: Journal.Ticket) {
+    while let first = tail.first, first.ticket <= ticket {
+      tail.removeFirst()
+      weigh(first, -1)
+      if paged.count == 0 { paged.from = first.position }
+      paged.count += 1
+      guard !first.isPagedOut else { continue }
+      paged.durable += 1
+      paged.octets += first.message.octets.count
+    }
+  }
+
+  // MARK: out
+
+  /// The first message, if it is in memory.
+  // hot:
+  var first: QueuedMessage? {
+    let line = window.first ?? (paged.count == 0 ? tail.first : nil)
+    guard let back = returned.min else { return line }
+    if let line { return line.position < back.position ? line : back }
+    return paged.count == 0 || back.position < paged.from ? back : nil
+  }
 
   // hot:
   mutating func popFirst() -> QueuedMessage? {
-    guard let back = returned.min else { return line.popFirst() }
-    if let front = line.first, front.position < back.position { return line.popFirst() }
-    return returned.popMin()
+    guard let first else { return nil }
+    weigh(first, -1)
+    if let front = window.first, front.position == first.position {
+      window.removeFirst()
+    } else if let front = tail.first, front.position == first.position {
+      tail.removeFirst()
+    } else {
+      returned.removeMin()
+    }
+    return first
   }
 
-  mutating func removeAll() {
-    line.removeAll()
-    returned = Heap()
+  /// Takes out all; what is paged is only forgotten.
+  mutating func removeAll(_ each: (QueuedMessage) -> Void = { _ in }) {
+    for queued in window { each(queued) }
+    for queued in returned.unordered { each(queued) }
+    for queued in tail { each(queued) }
+    ledger.add(-weight)
+    self = Backlog(ledger: ledger)
+  }
+
+  // MARK: paging
+
+  /// The most of a page. The next one is asked for when half of the last has gone.
+  static let pageOctets = 1_048_576
+  static let pageMessages = 4096
+
+  // hot:
+  var wantsPage: Bool { paged.count > 0 && window.count * 2 <= lastPage }
+
+  mutating func pageIsAsked() { paged.asked = (paged.count, paged.durable, paged.octets) }
+
+  mutating func pageWasRead() { lastPage = window.count }
+
+  /// Positions of what is paged.
+  func pagedPositions(below end: UInt64) -> Range<UInt64> {
+    paged.from..<max(paged.from, tail.first?.position ?? end)
+  }
+
+  /// There are such messages in the store, of an earlier process.
+  mutating func recover(count: Int, octets: Int, from position: UInt64) {
+    paged = Paged(from: position, count: count, durable: count, octets: octets)
+  }
+
+  /// The first of what is paged has been read. It is not in the window yet.
+  mutating func unpaged(at position: UInt64, durableOctets: Int?) {
+    paged.from = position + 1
+    paged.count -= 1
+    paged.asked.count -= 1
+    guard let durableOctets else { return }
+    paged.durable -= 1
+    paged.octets -= durableOctets
+    paged.asked.durable -= 1
+    paged.asked.octets -= durableOctets
+  }
+
+  /// There is nothing more to read below a position. What the store got meanwhile is behind it.
+  /// - Returns: what was counted and is not there
+  mutating func nothingPaged(below position: UInt64) -> (durable: Int, octets: Int) {
+    let missing = paged.asked
+    paged.count -= missing.count
+    paged.durable -= missing.durable
+    paged.octets -= missing.octets
+    paged.from = position
+    return (missing.durable, missing.octets)
   }
 }
 
 /// A message in one queue.
 public struct QueuedMessage: Comparable {
-  public let message: Message
+  public var message: Message
   /// Grows with each message of a queue; never given twice.
   public let position: UInt64
+  /// In the journal, if it was given to it.
+  var ticket: Journal.Ticket = 0
   public var redelivered = false
   /// A filter failed on it once.
   var filterFailed = false
+  /// The journal has it to make room in memory, not to keep it.
+  var isPagedOut = false
 
   public static func == (left: QueuedMessage, right: QueuedMessage) -> Bool {
     left.position == right.position

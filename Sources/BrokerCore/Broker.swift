@@ -14,16 +14,28 @@ public final class Broker {
   public private(set) var vhosts: [ByteString: VirtualHost] = [:]
   private var exchangeTypes: [ByteString: ExchangeTypeMaker] = [:]
   private var headerMatchers: [ByteString: HeaderMatcherMaker] = [:]
+  public let ledger: Ledger
+  /// Nil where nothing is kept.
+  public private(set) var journal: Journal?
+  /// Why publishers have to wait; nil if they need not.
+  public var alarm: String? { journal?.alarm }
+  /// Publishers have to wait, or need not any more.
+  public var onAlarm: () -> Void = {}
+  private(set) var isRecovering = false
+  /// Queues have numbers in the store, never given twice.
+  var lastQueueNumber: UInt64 = 0
   private var lastConnection: UInt64 = 0
   private var refusals = 0
   private var refusalLoggedAt: UInt64?
 
+  /// A broker that keeps everything in memory.
   public init(
     settings: Settings = Settings(), clock: any Clock = SystemClock(), logger: Logger = Logger(label: "yutu")
   ) {
     self.settings = settings
     self.clock = clock
     deadlines = Deadlines(clock: clock)
+    ledger = Ledger(settings)
     self.logger = logger
     exchangeTypes = [
       "direct": { exchange in if exchange.isDefault { DefaultExchange() } else { Direct() } },
@@ -31,16 +43,61 @@ public final class Broker {
       "topic": { _ in Topic() },
       "headers": { _ in Headers() },
     ]
-    addVirtualHost("/")
     hooks.authenticators = [InternalUsers(settings)]
+    addVirtualHost("/")
+  }
+
+  /// A broker that goes on where the one before it ended.
+  /// - Throws: if the store cannot be read
+  public convenience init(
+    settings: Settings = Settings(), clock: any Clock = SystemClock(), logger: Logger = Logger(label: "yutu"),
+    store: any MessageStore
+  ) throws(StoreError) {
+    self.init(settings: settings, clock: clock, logger: logger)
+    vhosts = [:]
+    let journal = Journal(store, deadlines: deadlines)
+    self.journal = journal
+    journal.onAlarm = { [unowned self] reason in alarmChanged(reason) }
+    isRecovering = true
+    try recover(from: store)
+    isRecovering = false
+    addVirtualHost("/")
+  }
+
+  private func alarmChanged(_ reason: String?) {
+    if let reason {
+      logger.critical("disk resource limit alarm set: \(reason); publishers are blocked")
+      hooks.happened(.alarmRaised("disk"))
+    } else {
+      logger.notice("disk resource limit alarm cleared; publishers go on")
+      hooks.happened(.alarmCleared("disk"))
+    }
+    onAlarm()
   }
 
   @discardableResult
   public func addVirtualHost(_ name: ByteString) -> VirtualHost {
     if let vhost = vhosts[name] { return vhost }
-    let vhost = VirtualHost(name: name, broker: self)
+    let stored = journal.map { StoredQueue(number: nextQueueNumber(), journal: $0) }
+    let vhost = VirtualHost(name: name, broker: self, delayed: stored)
     vhosts[name] = vhost
+    if let stored {
+      journal?.define(
+        Definition.key(.virtualHost, name),
+        Definition.value(["number": .int64(Int64(bitPattern: stored.number))]))
+    }
     return vhost
+  }
+
+  /// As an earlier process left it.
+  /// - Parameter delayed: its delayed messages
+  func recoverVirtualHost(_ name: ByteString, delayed: StoredQueue) {
+    vhosts[name] = VirtualHost(name: name, broker: self, delayed: delayed)
+  }
+
+  func nextQueueNumber() -> UInt64 {
+    lastQueueNumber += 1
+    return lastQueueNumber
   }
 
   public func nextConnectionID() -> ConnectionID {

@@ -8,12 +8,13 @@
 public protocol Clock: AnyObject, Sendable {
   /// Nanoseconds since some moment in the past; never goes back.
   var nanoseconds: UInt64 { get }
-  /// Seconds since 1970.
-  var wallSeconds: UInt64 { get }
+  /// Milliseconds since 1970.
+  var wallMilliseconds: UInt64 { get }
 }
 
 extension Clock {
-  public var wallSeconds: UInt64 { UInt64(max(0, time(nil))) }
+  /// Seconds since 1970.
+  public var wallSeconds: UInt64 { wallMilliseconds / 1000 }
 }
 
 public final class SystemClock: Clock {
@@ -23,5 +24,11 @@ public final class SystemClock: Clock {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
     return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
+  }
+
+  public var wallMilliseconds: UInt64 {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return UInt64(max(0, now.tv_sec)) &* 1000 &+ UInt64(now.tv_nsec) / 1_000_000
   }
 }

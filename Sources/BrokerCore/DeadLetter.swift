@@ -8,7 +8,7 @@ extension Queue {
   func die(_ queued: QueuedMessage, _ reason: Death.Reason) {
     let policies = vhost.broker.hooks.deadLetterPolicies
     let exchange = arguments["x-dead-letter-exchange"]?.string
-    guard exchange != nil || !policies.isEmpty else { return }
+    guard exchange != nil || !policies.isEmpty else { return leave(queued) }
     let deaths = Deaths(of: queued.message)
     let death = Death(reason: reason, count: deaths.count(of: name, reason) + 1)
     let context = FilterContext(
@@ -17,22 +17,24 @@ extension Queue {
       switch policy.dies(queued.message, death, context) {
       case .pass: continue
       case .dropped(let reason):
+        leave(queued)
         return vhost.broker.hooks.happened(
           .messageDropped(DroppedMessage(queued.message, vhost: vhost.name, queue: name, reason: reason)))
       case .delayed(let milliseconds):
         guard let again = try? deaths.recorded(queued.message, in: self, reason, keepsExpiration: true) else {
           continue
         }
-        return comeBack(QueuedMessage(message: again, position: queued.position), after: milliseconds)
+        return comeBack(queued, as: again, after: milliseconds)
       }
     }
     guard let exchange, let message = try? deadLetter(queued.message, deaths, reason, exchange) else {
-      return
+      return leave(queued)
     }
+    // It leaves this queue when it is in the next one: a crash between the two may double it, and not lose it.
     vhost.broker.later.append(
       LaterMessage(
         vhost: vhost, goal: .deadLetterExchange(exchange), message: message, identity: .none,
-        hops: vhost.broker.later.hops + 1))
+        hops: vhost.broker.later.hops + 1, whenPublished: { [self] in leave(queued) }))
   }
 
   private func deadLetter(

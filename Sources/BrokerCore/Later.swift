@@ -7,7 +7,7 @@ struct LaterMessage {
   enum Goal {
     /// To an exchange, through its filters if it has not been there.
     case exchange(ByteString, filtered: Bool)
-    case queue(ByteString)
+    case queue(ByteString, filtered: Bool)
     /// To a dead letter exchange, from that queue.
     case deadLetterExchange(ByteString)
   }
@@ -19,6 +19,8 @@ struct LaterMessage {
   var delayedMilliseconds: Int64?
   /// How many messages of the broker's own led to this one.
   let hops: Int
+  /// It is where it has to go, or nowhere: whatever kept it until then need not any more.
+  var whenPublished: (() -> Void)?
 }
 
 public final class Later {
@@ -52,6 +54,7 @@ public final class Later {
       guard let next = line.popFirst() else { return }
       hops = next.hops
       next.vhost.publishLater(next)
+      next.whenPublished?()
     }
   }
 }
@@ -67,7 +70,7 @@ extension VirtualHost {
       return "the message comes of \(later.hops) others that scripts published, one for another"
     }
     let goal: LaterMessage.Goal =
-      if let queue { .queue(queue) } else { .exchange(ByteString(message.exchange), filtered: false) }
+      if let queue { .queue(queue, filtered: false) } else { .exchange(ByteString(message.exchange), filtered: false) }
     later.append(
       LaterMessage(vhost: self, goal: goal, message: message, identity: identity, hops: later.hops + 1))
     return nil
@@ -83,11 +86,13 @@ extension VirtualHost {
 
   func publishLater(_ later: LaterMessage) {
     switch later.goal {
-    case .queue(let name):
+    case .queue(let name, let filtered):
       guard let queue = name.withOctets({ queue(named: $0) }) else {
         return drop(later, "no queue '\(name)'")
       }
-      if case .refused(let reason) = queue.offer(later.message, by: later.identity) { drop(later, reason) }
+      if case .refused(let reason) = queue.offer(later.message, by: later.identity, filtered: filtered) {
+        drop(later, reason)
+      }
     case .exchange(let name, let filtered):
       guard let exchange = exchanges[name] else { return drop(later, "no \(describedExchange(name))") }
       do throws(ProtocolError) {

@@ -18,6 +18,10 @@ public struct Settings: Sendable {
   public static let standardBodyMaximum = 134_217_728
   /// The most octets of all bodies published in a transaction: 1 GiB. RabbitMQ has no such bound.
   public var transactionMaximum = 1_073_741_824
+  /// Octets of messages that a queue holds in memory, and that all queues do: what is beyond waits in the store, if
+  /// there is one.
+  public var queueMemoryMaximum = 16_777_216
+  public var memoryMaximum = 268_435_456
   /// Octets that may wait for a peer that does not read; then its consumers get no more, and we read no
   /// more of what it sends.
   public var outboxLimit = 1_048_576

@@ -18,10 +18,14 @@ public final class VirtualHost {
   /// How long the publisher of the message at hand is to be held back, because a filter says so.
   private var throttleMilliseconds: Int64 = 0
   private var lastContext: FilterContext?
+  private let storedDelayed: StoredQueue?
+  private lazy var delayed = Delayed(vhost: self, broker: broker, stored: storedDelayed)
 
-  init(name: ByteString, broker: Broker) {
+  /// - Parameter delayed: where its delayed messages are kept; nil where nothing is
+  init(name: ByteString, broker: Broker, delayed: StoredQueue? = nil) {
     self.name = name
     self.broker = broker
+    storedDelayed = delayed
     let standard: [(ByteString, ByteString, Bool)] = [
       ("", "direct", false), ("amq.direct", "direct", false), ("amq.fanout", "fanout", false),
       ("amq.headers", "headers", false), ("amq.match", "headers", false), ("amq.topic", "topic", false),
@@ -160,14 +164,14 @@ public final class VirtualHost {
   public func delay(
     _ message: Message, to exchange: ByteString, by identity: Identity, _ milliseconds: Int64
   ) {
-    let hops = broker.later.hops
-    broker.deadlines.after(milliseconds: milliseconds) { [self] in
-      broker.later.append(
-        LaterMessage(
-          vhost: self, goal: .exchange(exchange, filtered: true), message: message, identity: identity,
-          delayedMilliseconds: milliseconds, hops: hops))
-    }
+    delayed.add(message, to: .exchange(exchange), by: identity, milliseconds)
   }
+
+  func delay(_ message: Message, into queue: Queue, by identity: Identity, _ milliseconds: Int64) {
+    delayed.add(message, to: .queue(queue.name), by: identity, milliseconds)
+  }
+
+  func recoverDelayed() { delayed.recover() }
 
   // MARK: filters
 
@@ -264,9 +268,14 @@ public final class VirtualHost {
     }
     let exchange = Exchange(definition, vhost: self)
     exchange.type = try broker.makeType(of: exchange)
-    exchanges[definition.name] = exchange
-    topologyChanged()
+    adopt(exchange)
+    if exchange.durable { broker.journal?.define(exchange.definitionKey, exchange.definition) }
     broker.hooks.happened(.exchangeCreated(exchange))
+  }
+
+  func adopt(_ exchange: Exchange) {
+    exchanges[exchange.name] = exchange
+    topologyChanged()
   }
 
   /// - Throws: 406 if it has bindings and `ifUnused` is asked for. A missing one is no error.
@@ -285,8 +294,12 @@ public final class VirtualHost {
     while let next = doomed.popLast() {
       guard exchanges.removeValue(forKey: next.name) != nil else { continue }
       topologyChanged()
+      if next.durable { broker.journal?.define(next.definitionKey, nil) }
       broker.hooks.happened(.exchangeDeleted(next))
-      for binding in next.bindings.values { next.remove(binding) }
+      for binding in next.bindings.values {
+        forget(binding)
+        next.remove(binding)
+      }
       for binding in next.incoming where detach(binding) { doomed.append(binding.source) }
     }
   }
@@ -334,10 +347,15 @@ public final class VirtualHost {
     }
     let queue = Queue(definition, vhost: self)
     try queue.checkArguments()
-    queueTable[definition.name] = queue
-    topologyChanged()
+    adopt(queue)
+    queue.define()
     broker.hooks.happened(.queueCreated(queue))
     return queue
+  }
+
+  func adopt(_ queue: Queue) {
+    queueTable[queue.name] = queue
+    topologyChanged()
   }
 
   /// A queue for the replies to one channel, gone with its consumer
@@ -360,6 +378,7 @@ public final class VirtualHost {
     queueTable[queue.name] = nil
     topologyChanged()
     for binding in queue.incoming { remove(binding) }
+    if queue.durable { broker.journal?.define(queue.definitionKey, nil) }
     queue.close()
     broker.hooks.happened(.queueDeleted(queue))
   }
@@ -374,8 +393,21 @@ public final class VirtualHost {
     let binding = Binding(
       source: source, destination: destination, key: key, arguments: arguments, sequence: bindingSequence)
     guard source.bindings[binding.identity] == nil else { return }
-    try source.insert(binding)
+    try adopt(binding)
+    if let journal = broker.journal, binding.isDurable {
+      journal.define(binding.definitionKey, binding.definition)
+    }
+  }
+
+  func adopt(_ binding: Binding) throws(ProtocolError) {
+    bindingSequence = max(bindingSequence, binding.sequence)
+    try binding.source.insert(binding)
     topologyChanged()
+  }
+
+  /// It does not outlive a restart any more.
+  private func forget(_ binding: Binding) {
+    if let journal = broker.journal, binding.isDurable { journal.define(binding.definitionKey, nil) }
   }
 
   /// Takes a binding away; one that is not there is no error.
@@ -395,6 +427,7 @@ public final class VirtualHost {
   /// - Returns: whether the source has to go: an auto-delete exchange does with its last binding
   private func detach(_ binding: Binding) -> Bool {
     let source = binding.source
+    forget(binding)
     source.remove(binding)
     topologyChanged()
     return source.autoDelete && source.bindings.isEmpty

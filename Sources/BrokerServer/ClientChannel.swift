@@ -25,6 +25,8 @@ final class ClientChannel {
   unowned let connection: ClientConnection
   let vhost: VirtualHost
   let outbox: Outbox
+  /// Nil where nothing is kept.
+  let journal: Journal?
   let frameMaximum: Int
   private let bodyMaximum: Int
   private(set) var state = State.starting
@@ -59,12 +61,19 @@ final class ClientChannel {
     self.connection = connection
     self.vhost = vhost
     outbox = connection.outbox
+    journal = connection.broker.journal
     frameMaximum = Int(connection.handshake.frameMaximum)
     bodyMaximum = connection.broker.settings.bodyMaximum
     publishing = Publishing()
   }
 
   func send(_ method: some Method) { outbox.send(method, channel: number) }
+
+  /// Answers when what was defined until now is safe.
+  func sendWhenDefined(_ method: some Method) {
+    guard let journal, journal.hasOpenDefinitions else { return send(method) }
+    connection.wait(then: { [weak self] in self?.send(method) }) { journal.whenDefined($0) }
+  }
 
   // MARK: frames
 

@@ -101,12 +101,24 @@ extension ClientChannel {
     }
     if transaction != nil { return try publishInTransaction(message, to: exchange) }
     confirms?.published += 1
+    let before = journal?.lastTicket
     do throws(ProtocolError) {
       let isRouted = try enqueue(message, exchange)
       if !isRouted, publishing.mandatory { sendReturn(message, .noRoute, "NO_ROUTE") }
+      if let journal, journal.lastTicket != before { confirms?.ticket = journal.lastTicket }
       confirmLater()
     } catch {
       refuse(message, mandatory: publishing.mandatory, error)
+    }
+    if let journal, journal.holdsPublishers { holdPublisher(journal) }
+  }
+
+  /// The store is behind, or full: the publisher has to wait.
+  private func holdPublisher(_ journal: Journal) {
+    if connection.broker.alarm != nil {
+      connection.block()
+    } else {
+      connection.waitForJournal(journal.lastTicket)
     }
   }
 

@@ -136,6 +136,13 @@ final class ServerCore {
     self.broker = broker
     self.loop = loop
     broker.deadlines.onEarlier = { [unowned self] in setTimer() }
+    broker.journal?.onProgress = { [unowned self] in flush() }
+    broker.onAlarm = { [unowned self] in alarmChanged() }
+  }
+
+  private func alarmChanged() {
+    guard broker.alarm == nil else { return }
+    for connection in connections.values { connection.unblock() }
   }
 
   var isEmpty: Bool { connections.isEmpty }
@@ -149,16 +156,18 @@ final class ServerCore {
 
   func remove(_ connection: ClientConnection) { connections[connection.id] = nil }
 
-  /// What the broker publishes itself, then one flush for each connection that has something to send: after
-  /// each read batch.
+  /// What the broker publishes itself, then one flush for each connection that has something to send, and what is to
+  /// be kept goes to the store: after each read batch.
   // hot:
   func flush() {
     if !broker.later.isEmpty { runLater() }
-    while !touched.isEmpty {
-      let batch = touched
-      touched.removeAll(keepingCapacity: true)
-      for connection in batch { connection.flush() }
-    }
+    repeat {
+      while !touched.isEmpty {
+        let batch = touched
+        touched.removeAll(keepingCapacity: true)
+        for connection in batch { connection.flush() }
+      }
+    } while broker.journal?.turnEnded() ?? false
   }
 
   private func runLater() {

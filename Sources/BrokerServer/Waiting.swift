@@ -14,6 +14,8 @@ struct Waiting {
   /// What is to be done once more when the answer is there.
   var undone: Undone?
   fileprivate(set) var throttledUntil: UInt64?
+  /// Publishers have to wait for room in the store.
+  fileprivate(set) var isBlocked = false
   /// How many answers were waited for, the one that is waited for now included.
   private var count: UInt64 = 0
   private var isForAnswer = false
@@ -38,7 +40,7 @@ struct Waiting {
   /// - Returns: whether there is still something to wait for
   mutating func goesOn(now: UInt64) -> Bool {
     if let end = throttledUntil, now >= end { throttledUntil = nil }
-    return isForAnswer || throttledUntil != nil
+    return isForAnswer || throttledUntil != nil || isBlocked
   }
 
   mutating func takeContinuation() -> (() -> Void)? {
@@ -52,6 +54,7 @@ struct Waiting {
     continuation = nil
     undone = nil
     throttledUntil = nil
+    isBlocked = false
   }
 }
 
@@ -74,6 +77,41 @@ extension ClientConnection {
       transport.resumeSoon()
     }
   }
+
+  /// Looks at nothing more until something has happened, and does something then.
+  /// - Parameter whenDone: is given what to call when it has
+  func wait(then body: @escaping () -> Void = {}, for whenDone: (@escaping () -> Void) -> Void) {
+    let pending = Pending<Void>()
+    whenDone { pending.answer(()) }
+    take(pending.answer, body)
+  }
+
+  /// Looks at nothing more until a message is safe.
+  func waitForJournal(_ ticket: Journal.Ticket) {
+    guard let journal = broker.journal, !outbox.isHeld else { return }
+    wait { journal.whenSettled(ticket, $0) }
+  }
+
+  // MARK: alarms
+
+  /// What a publisher sends is not read while there is no room for it. It is told, if it wants to know.
+  func block() {
+    guard phase == .running, !waiting.isBlocked, let alarm = broker.alarm else { return }
+    waiting.isBlocked = true
+    hold()
+    broker.logger.info("\(peer): blocked: \(alarm)")
+    guard handshake.clientCan("connection.blocked") else { return }
+    outbox.send(ConnectionBlocked { $0.reason = "low on disk" }, channel: 0)
+  }
+
+  func unblock() {
+    guard waiting.isBlocked else { return }
+    waiting.isBlocked = false
+    if handshake.clientCan("connection.blocked") { outbox.send(ConnectionUnblocked(), channel: 0) }
+    transport.resumeSoon()
+  }
+
+  // MARK: time
 
   /// What the peer sends is not read for so long, at most a minute. Deliveries and heartbeats go on.
   func throttle(milliseconds: Int64) {
@@ -100,11 +138,15 @@ extension ClientConnection {
   func isAllowed(_ request: AccessControl.Request) throws(ProtocolError) -> Bool {
     switch access.ask(request) {
     case .now(let isAllowed): return isAllowed
-    case .later(let pending):
-      waiting.undone = .frame
-      wait(for: pending) { _ in }
-      throw .undecided
+    case .later(let pending): throw tryAgain(after: pending)
     }
+  }
+
+  /// The frame at hand is looked at once more when the answer is there.
+  func tryAgain<Value>(after pending: Pending<Value>) -> ProtocolError {
+    waiting.undone = .frame
+    wait(for: pending) { _ in }
+    return .undecided
   }
 
   /// True after `undecided` was thrown: what it left is done once more.

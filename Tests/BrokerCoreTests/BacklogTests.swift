@@ -10,7 +10,7 @@ import Testing
   }
 
   private static func backlog(_ positions: ClosedRange<UInt64>) -> Backlog {
-    var backlog = Backlog()
+    var backlog = Backlog(ledger: Ledger(Settings()))
     for position in positions { backlog.append(queued(position)) }
     return backlog
   }
@@ -38,14 +38,14 @@ import Testing
   }
 
   @Test func `what returns to the middle of what waits is in order`() {
-    var backlog = Backlog()
+    var backlog = Backlog(ledger: Ledger(Settings()))
     for position in [1, 5, 9] as [UInt64] { backlog.append(Self.queued(position)) }
     for position in [7, 3, 11] as [UInt64] { backlog.putBack(Self.queued(position)) }
     #expect(Self.drain(&backlog) == [1, 3, 5, 7, 9, 11])
   }
 
   @Test func `what returns keeps its mark`() {
-    var backlog = Backlog()
+    var backlog = Backlog(ledger: Ledger(Settings()))
     var queued = Self.queued(1)
     queued.redelivered = true
     backlog.putBack(queued)
@@ -63,7 +63,7 @@ import Testing
   func `random arrivals and returns leave in the order of positions`(_ seed: UInt64) {
     Seeds.announce("BacklogTests: seed \(seed)")
     var chance = Chance(seed: seed)
-    var backlog = Backlog()
+    var backlog = Backlog(ledger: Ledger(Settings()))
     var ready: Set<UInt64> = []
     var taken: [QueuedMessage] = []
     var last: UInt64 = 0

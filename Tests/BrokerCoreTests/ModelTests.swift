@@ -188,7 +188,7 @@ private final class Play {
     let getter = Consumer(
       tag: "", queue: queue.queue, noAck: noAck, deliveries: channel.deliveries, outlet: outlet)
     let expected = queue.ready.first
-    guard let (shown, redelivered, tag) = queue.queue.get(getter) else {
+    guard case .message(let shown, let redelivered, let tag) = queue.queue.get(getter) else {
       if expected != nil { complaints.append("\(queue.name) had a message and gave none") }
       return "get from empty \(queue.name)"
     }

@@ -114,7 +114,9 @@ struct Holder {
 
   /// `basic.get`.
   func get(_ queue: Queue, noAck: Bool = false) -> (text: String, tag: UInt64, redelivered: Bool)? {
-    guard let (shown, redelivered, tag) = queue.get(consumer(queue, noAck: noAck)) else { return nil }
+    guard case .message(let shown, let redelivered, let tag) = queue.get(consumer(queue, noAck: noAck)) else {
+      return nil
+    }
     return (shown.bodyText, tag, redelivered)
   }
 

@@ -11,6 +11,7 @@ import Testing
 final class FakeClock: Clock, @unchecked Sendable {
   // Tests use it from one thread.
   var nanoseconds: UInt64 = 1
+  var wallMilliseconds: UInt64 { 1_700_000_000_000 + nanoseconds / 1_000_000 }
 }
 
 /// A broker with the plugins of a folder that lives as long as the test.

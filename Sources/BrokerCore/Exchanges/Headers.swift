@@ -23,10 +23,12 @@ final class Headers: ExchangeType {
   }
 
   func add(_ binding: Binding) throws(ProtocolError) {
-    if let name = binding.arguments["x-match"]?.string,
-      let matcher = try binding.source.vhost.broker.makeHeaderMatcher(name, for: binding)
-    {
-      return matched.append(MatchedBinding(binding: binding, name: name, matcher: matcher))
+    let broker = binding.source.vhost.broker
+    if let name = binding.arguments["x-match"]?.string {
+      var matcher = try broker.makeHeaderMatcher(name, for: binding)
+      // Its plugin is loaded later.
+      if matcher == nil, broker.isRecovering, !Rule.matches.contains(name) { matcher = UnavailableMatcher() }
+      if let matcher { return matched.append(MatchedBinding(binding: binding, name: name, matcher: matcher)) }
     }
     let rule = try Rule(binding)
     rules[ObjectIdentifier(binding)] = rule
@@ -79,6 +81,7 @@ final class Headers: ExchangeType {
 
 /// What a binding asks for.
 private final class Rule {
+  static let matches: Set<ByteString> = ["all", "any", "all-with-x", "any-with-x"]
   let binding: Binding
   let needsAll: Bool
   /// Fields whose value has to be equal, as `HeaderFields` has them.

@@ -100,7 +100,15 @@ extension ClientChannel {
     let getter = Consumer(
       tag: "", queue: queue, noAck: method.noAck, identity: connection.identity, deliveries: deliveries,
       outlet: Subscription(tag: "", channel: self))
-    guard let (message, redelivered, tag) = queue.get(getter) else { return send(BasicGetEmpty()) }
+    switch queue.get(getter) {
+    case .empty: send(BasicGetEmpty())
+    case .later(let pending): throw connection.tryAgain(after: pending)
+    case .message(let message, let redelivered, let tag):
+      sendGetOk(message, redelivered: redelivered, tag: tag, left: queue.readyCount)
+    }
+  }
+
+  private func sendGetOk(_ message: Message, redelivered: Bool, tag: UInt64, left: Int) {
     let envelope = message.envelope
     outbox.countReply(of: message)
     outbox.sendContent(
@@ -110,7 +118,7 @@ extension ClientChannel {
       cursor.put(tag)
       cursor.put(redelivered ? 1 as UInt8 : 0)
       cursor.put(envelope)
-      cursor.put(UInt32(truncatingIfNeeded: queue.readyCount))
+      cursor.put(UInt32(truncatingIfNeeded: left))
     }
   }
 

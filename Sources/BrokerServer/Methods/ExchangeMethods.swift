@@ -26,7 +26,7 @@ extension ClientChannel {
           name: name, type: method.type, durable: method.durable, autoDelete: method.autoDelete,
           isInternal: method.isInternal, arguments: method.arguments), by: connection.identity)
     }
-    if !method.noWait { send(ExchangeDeclareOk()) }
+    if !method.noWait { sendWhenDefined(ExchangeDeclareOk()) }
   }
 
   /// A missing exchange is no error: it is as the client wants it.
@@ -39,7 +39,7 @@ extension ClientChannel {
     }
     try check(.configure, exchange: name)
     try vhost.deleteExchange(name, ifUnused: method.ifUnused)
-    if !method.noWait { send(ExchangeDeleteOk()) }
+    if !method.noWait { sendWhenDefined(ExchangeDeleteOk()) }
   }
 
   func bind(_ method: ExchangeBind) throws(ProtocolError) {
@@ -47,7 +47,7 @@ extension ClientChannel {
     try vhost.bind(
       source: try vhost.exchange(source), to: .exchange(try vhost.exchange(destination)),
       key: method.routingKey, arguments: method.arguments)
-    if !method.noWait { send(ExchangeBindOk()) }
+    if !method.noWait { sendWhenDefined(ExchangeBindOk()) }
   }
 
   func unbind(_ method: ExchangeUnbind) throws(ProtocolError) {
@@ -56,7 +56,7 @@ extension ClientChannel {
       vhost.unbind(
         source: source, from: .exchange(destination), key: method.routingKey, arguments: method.arguments)
     }
-    if !method.noWait { send(ExchangeUnbindOk()) }
+    if !method.noWait { sendWhenDefined(ExchangeUnbindOk()) }
   }
 
   private func ends(

@@ -32,7 +32,7 @@ extension ClientChannel {
     }
     lastQueue = queue.name
     guard !method.noWait else { return }
-    send(
+    sendWhenDefined(
       QueueDeclareOk {
         $0.queue = queue.name
         $0.messageCount = UInt32(truncatingIfNeeded: queue.readyCount)
@@ -86,7 +86,7 @@ extension ClientChannel {
     try vhost.bind(
       source: try vhost.exchange(source), to: .queue(try vhost.queue(name, usedBy: connection.id)), key: key,
       arguments: method.arguments)
-    if !method.noWait { send(QueueBindOk()) }
+    if !method.noWait { sendWhenDefined(QueueBindOk()) }
   }
 
   /// A binding that is not there, for want of a queue or an exchange too, is as the client wants it.
@@ -95,7 +95,7 @@ extension ClientChannel {
     if let source = vhost.exchanges[source], let queue = try? vhost.queue(name) {
       vhost.unbind(source: source, from: .queue(queue), key: key, arguments: method.arguments)
     }
-    send(QueueUnbindOk())
+    sendWhenDefined(QueueUnbindOk())
   }
 
   private func bindingEnds(

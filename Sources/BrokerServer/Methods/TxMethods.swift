@@ -26,11 +26,18 @@ extension ClientChannel {
         refuse(publish.message, mandatory: publish.mandatory, error)
       }
     }
-    func answer() { if !refused { send(TxCommitOk()) } }
-    settle(thenSend: answer) { each in
+    settle(thenSend: { if !refused { sendCommitOk() } }) { each in
       for (delivery, settlement) in done.settlements { each(delivery, settlement) }
     }
     if refused { throw ProtocolError(.preconditionFailed, "partial tx completion") }
+  }
+
+  /// When what was committed is safe.
+  private func sendCommitOk() {
+    guard let journal, journal.lastTicket > journal.settled else { return send(TxCommitOk()) }
+    connection.wait(then: { [weak self] in self?.send(TxCommitOk()) }) {
+      journal.whenSettled(journal.lastTicket, $0)
+    }
   }
 
   /// What was acknowledged is unacknowledged again; it is not redelivered.
