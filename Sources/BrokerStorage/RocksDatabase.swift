@@ -119,6 +119,19 @@
       return body(UnsafeRawBufferPointer(start: start, count: count))
     }
 
+    /// Deletes files that have nothing else in them.
+    func dropFiles(_ what: Reclaimed) throws(RocksFailure) {
+      try checked { error in
+        what.start.withUnsafeBytes { start in
+          what.last.withUnsafeBytes { last in
+            rocksdb_delete_file_in_range_cf(
+              handle, family(what.family), start.bindMemory(to: CChar.self).baseAddress, start.count,
+              last.bindMemory(to: CChar.self).baseAddress, last.count, error)
+          }
+        }
+      }
+    }
+
     /// Families before the database: RocksDB asserts that.
     func close() {
       for family in families { rocksdb_column_family_handle_destroy(family) }

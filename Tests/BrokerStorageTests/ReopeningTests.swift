@@ -18,7 +18,8 @@
     @Test func `definitions come back in the order of their keys`() throws {
       let line = try bench.open()
       try line.commit { batch in
-        batch.definitions = [([2, 255], [9]), ([1], [7, 8]), ([3], []), ([4], [1]), ([4], nil), ([1, 0], [])]
+        batch.definitions = [([2, 255], [9]), ([1], [7, 8]), ([3], []), ([1, 0], [])]
+        batch.definitions += [([4], [1]), ([4], nil)]
       }
       try line.commit { $0.definitions = [([2, 255], [10])] }
       line.store.close()
