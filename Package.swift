@@ -12,6 +12,10 @@ let ours: [SwiftSetting] = [
 let package = Package(
   name: "yutu",
   platforms: [.macOS(.v15)],
+  traits: [
+    .default(enabledTraits: ["RocksDB"]),
+    .trait(name: "RocksDB", description: "Durable queues and messages are kept on disk, by librocksdb."),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -26,9 +30,8 @@ let package = Package(
     .executableTarget(
       name: "yutu",
       dependencies: [
-        "BrokerConfiguration", "BrokerManagement", "BrokerServer", "BrokerScripting", "BrokerCore",
-        "AMQPWire",
-        "LuaRuntime",
+        "BrokerConfiguration", "BrokerManagement", "BrokerServer", "BrokerScripting", "BrokerStorage",
+        "BrokerCore", "AMQPWire", "LuaRuntime",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: ours),
@@ -69,6 +72,15 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"),
       ],
       swiftSettings: ours),
+    // Empty without the trait: then only liblua5.4-dev is needed.
+    .target(
+      name: "BrokerStorage",
+      dependencies: [
+        "BrokerCore", "AMQPWire",
+        .target(name: "CRocksDB", condition: .when(traits: ["RocksDB"])),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: ours),
     .target(
       name: "BrokerCore",
       dependencies: [
@@ -84,6 +96,7 @@ let package = Package(
       swiftSettings: ours),
     .target(name: "CLuaGuard", dependencies: ["CLua", "CRegex"]),
     .target(name: "CRegex"),
+    .systemLibrary(name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
 
     .target(
@@ -107,6 +120,8 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
       ]),
+    .testTarget(
+      name: "BrokerStorageTests", dependencies: ["BrokerStorage", "BrokerCore", "AMQPWire", "BrokerTestKit"]),
     .testTarget(name: "LuaRuntimeTests", dependencies: ["LuaRuntime"]),
     .testTarget(
       name: "BrokerScriptingTests",

@@ -1,0 +1,108 @@
+#if RocksDB
+  import BrokerCore
+
+  /// Reads pages of a queue. Runs on the reader's thread. Trusts nothing that it reads.
+  struct PageReader {
+    let database: RocksDatabase
+
+    func read(_ page: StorePage) -> StorePageRead {
+      var problems: [String] = []
+      var items: ContiguousArray<StorePageRead.Item> = []
+      let durable = page.hasDurable ? scan(page, .messages) : nil
+      // Ranges of transient messages are few, and always respected.
+      let transient = page.hasTransient ? scan(page, .transient) : nil
+      var octets = 0
+      var reachedEnd = true
+      while true {
+        let first = position(durable, page, &problems)
+        let other = position(transient, page, &problems)
+        guard first != nil || other != nil else { break }
+        guard items.count < max(page.mostMessages, 1), octets < page.mostOctets || items.isEmpty else {
+          reachedEnd = false
+          break
+        }
+        let isTransient = (other ?? .max) < (first ?? .max)
+        guard let scan = isTransient ? transient : durable, let position = isTransient ? other : first else {
+          break
+        }
+        if let item = item(scan, position, isTransient: isTransient, page, &problems) {
+          octets += item.message.octets.count
+          items.append(item)
+        }
+        scan.advance()
+      }
+      return StorePageRead(items: items, reachedEnd: reachedEnd, problem: text(problems))
+    }
+
+    private func scan(_ page: StorePage, _ family: RocksDatabase.Family) -> RocksScan? {
+      guard !page.positions.isEmpty else { return nil }
+      return RocksScan(
+        database, family, from: RecordForm.messageKey(page.queue, page.positions.lowerBound),
+        to: RecordForm.messageKey(page.queue, page.positions.upperBound),
+        ignoresRanges: family == .messages && !page.respectsRanges)
+    }
+
+    /// Where the scan is, nil if at the end. What is no message's key is passed over.
+    private func position(_ scan: RocksScan?, _ page: StorePage, _ problems: inout [String]) -> UInt64? {
+      guard let scan else { return nil }
+      while scan.isAtKey {
+        if let key = RecordForm.message(scan.key) { return key.position }
+        problems.append("queue \(page.queue) has a key that is none of a message")
+        scan.advance()
+      }
+      if let failure = scan.failure { problems.append("queue \(page.queue): \(failure)") }
+      return nil
+    }
+
+    private func item(
+      _ scan: RocksScan, _ position: UInt64, isTransient: Bool, _ page: StorePage, _ problems: inout [String]
+    ) -> StorePageRead.Item? {
+      guard let record = RecordForm.Record(scan.value) else {
+        problems.append("queue \(page.queue) has a damaged record at \(position)")
+        return nil
+      }
+      switch message(record) {
+      case .success(let message):
+        message.header.sharedBody = record.sharedBody
+        return StorePageRead.Item(
+          position: position, message: message, isTransient: isTransient, extra: record.extra,
+          sharedBody: record.sharedBody)
+      case .failure(let failure):
+        problems.append("queue \(page.queue) has at \(position) \(failure.text)")
+        return nil
+      }
+    }
+
+    /// The message of a record, with its body from where it stands.
+    func message(_ record: RecordForm.Record) -> Result<Message, RocksFailure> {
+      guard let name = record.sharedBody else { return restored(record, nil) }
+      do {
+        return try database.get(.bodies, RecordForm.bodyKey(name)) { body in
+          guard let body else { return .failure(RocksFailure(text: "a record whose body is missing")) }
+          guard record.octets.count == record.envelopeCount + record.propertiesCount else {
+            return .failure(RocksFailure(text: "a damaged record"))
+          }
+          return restored(record, body)
+        }
+      } catch {
+        return .failure(RocksFailure(text: "a record whose body cannot be read: \(error.text)"))
+      }
+    }
+
+    private func restored(
+      _ record: RecordForm.Record, _ body: UnsafeRawBufferPointer?
+    ) -> Result<Message, RocksFailure> {
+      let message = Message.restored(
+        record.octets, envelopeCount: record.envelopeCount, propertiesCount: record.propertiesCount,
+        body: body)
+      guard let message else { return .failure(RocksFailure(text: "a damaged record")) }
+      return .success(message)
+    }
+
+    /// The first of them, and how many more there are.
+    private func text(_ problems: [String]) -> String? {
+      guard let first = problems.first else { return nil }
+      return problems.count == 1 ? first : "\(first) (and \(problems.count - 1) problems more)"
+    }
+  }
+#endif

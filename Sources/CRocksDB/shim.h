@@ -1,0 +1,2 @@
+// Debian's librocksdb-dev. Only BrokerStorage imports it.
+#include <rocksdb/c.h>

@@ -1,0 +1,121 @@
+#if RocksDB
+  import BrokerCore
+  import BrokerStorage
+  import BrokerTestKit
+  import Foundation
+  import Logging
+  import Testing
+
+  /// The core loop of a test: what is put on it runs when the test's thread asks for an answer.
+  final class TestLoop: Sendable {
+    private let condition = NSCondition()
+    private nonisolated(unsafe) var jobs: [@Sendable () -> Void] = []
+
+    var entrance: RocksStore.Loop {
+      { [self] job in
+        condition.lock()
+        jobs.append(job)
+        condition.signal()
+        condition.unlock()
+      }
+    }
+
+    /// Runs the next thing that comes.
+    func runNext() throws {
+      condition.lock()
+      defer { condition.unlock() }
+      let end = Date(timeIntervalSinceNow: 30)
+      while jobs.isEmpty { try #require(condition.wait(until: end), "nothing came onto the loop") }
+      let job = jobs.removeFirst()
+      condition.unlock()
+      job()
+      condition.lock()
+    }
+  }
+
+  /// A folder that goes with the test, and stores in it.
+  final class Workbench {
+    let path = NSTemporaryDirectory() + "yutu-store-" + UUID().uuidString
+    let loop = TestLoop()
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func open(
+      _ options: RocksStore.Options = .init(durability: .os), at other: String? = nil
+    ) throws -> Line {
+      var logger = Logger(label: "test")
+      logger.logLevel = .critical
+      return Line(
+        try RocksStore(directory: other ?? path, options: options, logger: logger, loop: loop.entrance), loop)
+    }
+
+    /// What a killed process leaves: the files as they are.
+    func copy() throws -> String {
+      let copy = path + "/../" + (path as NSString).lastPathComponent + "-copy"
+      try FileManager.default.copyItem(atPath: path, toPath: copy)
+      return copy
+    }
+  }
+
+  /// An open store, whose answers are waited for.
+  final class Line {
+    let store: RocksStore
+    private let loop: TestLoop
+
+    init(_ store: RocksStore, _ loop: TestLoop) {
+      self.store = store
+      self.loop = loop
+    }
+
+    @discardableResult
+    func commit(_ fill: (inout StoreBatch) -> Void) throws -> StoreOutcome {
+      var batch = StoreBatch()
+      fill(&batch)
+      var outcome: StoreOutcome?
+      store.commit(batch) { outcome = $0 }
+      while outcome == nil { try loop.runNext() }
+      return try #require(outcome)
+    }
+
+    func read(
+      _ queue: UInt64, _ positions: Range<UInt64> = 1..<1_000_000, messages: Int = 1000,
+      octets: Int = 1 << 20,
+      transient: Bool = false, durable: Bool = true, respectsRanges: Bool = true
+    ) throws -> StorePageRead {
+      var page: StorePageRead?
+      store.read(
+        StorePage(
+          queue: queue, positions: positions, mostMessages: messages, mostOctets: octets, hasDurable: durable,
+          hasTransient: transient, respectsRanges: respectsRanges)
+      ) { page = $0 }
+      while page == nil { try loop.runNext() }
+      return try #require(page)
+    }
+
+    /// Positions and texts, as `1 a`.
+    func texts(_ queue: UInt64, respectsRanges: Bool = true, transient: Bool = false) throws -> [String] {
+      try read(queue, transient: transient, respectsRanges: respectsRanges).items.map {
+        "\($0.position) \($0.message.bodyText)"
+      }
+    }
+  }
+
+  extension StoreBatch {
+    mutating func add(
+      _ text: String, _ queue: UInt64, _ position: UInt64, isTransient: Bool = false, body: SharedBody? = nil
+    ) {
+      let message = Message.of(text, exchange: "x", key: "k")
+      records.append(
+        Record(
+          queue: queue, position: position, message: message, isTransient: isTransient, sharedBody: body))
+    }
+
+    mutating func set(
+      _ queue: UInt64, _ cursor: StoreCursor?, _ change: (inout QueueChange) -> Void = { _ in }
+    ) {
+      var made = QueueChange(queue: queue, cursor: cursor)
+      change(&made)
+      queues.append(made)
+    }
+  }
+#endif
