@@ -80,17 +80,21 @@ package final class TestStore: MessageStore {
 
   /// Answers what was asked, and settles what that brings about, until nothing is left.
   package func work() {
-    for _ in 0..<10_000 {
-      if !reads.isEmpty {
-        let (page, done) = reads.removeFirst()
-        done(found(page))
-      } else if !commits.isEmpty {
-        settleOne()
-      } else {
-        return
-      }
-    }
+    for _ in 0..<10_000 { if !workOnce() { return } }
     preconditionFailure("work without end")
+  }
+
+  /// - Returns: whether there was something to do
+  package func workOnce() -> Bool {
+    if !reads.isEmpty {
+      let (page, done) = reads.removeFirst()
+      done(found(page))
+    } else if !commits.isEmpty {
+      settleOne()
+    } else {
+      return false
+    }
+    return true
   }
 
   package var isBusy: Bool { !commits.isEmpty }

@@ -80,7 +80,9 @@ struct Serve: AsyncParsableCommand {
       server = try await Server { loop in
         var logger = Logger(label: "yutu", factory: { PlainLog(label: $0) })
         logger.logLevel = level
-        return try DataPlace(configuration).makeBroker(configuration, logger, loop) { events.yield(.failure($0)) }
+        return try DataPlace(configuration).makeBroker(configuration, logger, loop) {
+          events.yield(.failure($0))
+        }
       }
     } catch let error as StoreError {
       Console.complain("yutu: \(error)")
