@@ -15,6 +15,10 @@ package struct Configuration: Sendable {
   package var logLevel = "info"
   /// Nil: where the system keeps a user's data; `:memory:` keeps nothing.
   package var dataDir: String?
+  /// When a message counts as kept: `fsync` or `os`.
+  package var durability = "fsync"
+  /// Octets of the disk that the store leaves free.
+  package var diskFreeLimit = 268_435_456
   package var settings = Settings()
   package var authChain: [String]?
   package var plugins = "plugins"

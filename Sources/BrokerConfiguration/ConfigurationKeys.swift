@@ -40,8 +40,26 @@ package struct ConfigurationKey: Sendable {
       "log.level", "How much to log.", among: Logger.Level.allCases.map(\.rawValue), get: { $0.logLevel },
       set: { $0.logLevel = $1 }),
     text(
-      "data.dir", "Where data is kept. This version keeps everything in memory, whatever is said here.",
-      sample: "\":memory:\"", set: { $0.dataDir = $1 }),
+      "data.dir",
+      "Where data is kept; :memory: keeps nothing. If it is not set: $XDG_DATA_HOME/yutu or ~/.local/share/yutu.",
+      sample: "\"/var/lib/yutu\"", set: { $0.dataDir = $1 }),
+    word(
+      "data.durability",
+      "When a message is safe: on the disk (fsync), or with the operating system (os), where it outlives the "
+        + "broker's end but not the machine's.",
+      among: ["fsync", "os"], get: { $0.durability }, set: { $0.durability = $1 }),
+    integer(
+      "data.disk_free_limit", "Octets of the disk that are left free: publishers are blocked before.",
+      in: 1 << 20...1 << 50, get: { $0.diskFreeLimit }, set: { $0.diskFreeLimit = $1 }),
+    integer(
+      "data.queue_memory",
+      "Octets of messages that a queue holds in memory; what is beyond waits on the disk alone.",
+      in: 1 << 10...1 << 40, get: { $0.settings.queueMemoryMaximum },
+      set: { $0.settings.queueMemoryMaximum = $1 }),
+    integer(
+      "data.memory",
+      "Octets of messages that all queues hold in memory; beyond, each may hold a page of 256 KiB.",
+      in: 1 << 20...1 << 45, get: { $0.settings.memoryMaximum }, set: { $0.settings.memoryMaximum = $1 }),
     integer(
       "limits.max_message_size", "The most octets of a message's body.",
       in: 0...Int(WireLimits.bodyAnnounced),

@@ -52,7 +52,9 @@ extension Exchange {
 
 extension ExchangeDefinition {
   init?(name: ByteString, recovered fields: FieldTable) {
-    guard let type = fields["type"]?.string, case .table(let arguments)? = fields["arguments"] else { return nil }
+    guard let type = fields["type"]?.string, case .table(let arguments)? = fields["arguments"] else {
+      return nil
+    }
     self.init(
       name: name, type: type, durable: true, autoDelete: fields["auto_delete"] == true,
       isInternal: fields["internal"] == true, arguments: arguments)

@@ -37,7 +37,8 @@ final class Delayed {
   }
 
   private func schedule(
-    _ delayed: QueuedMessage, to goal: Goal, by identity: Identity, _ milliseconds: Int64, after: Int64, hops: Int
+    _ delayed: QueuedMessage, to goal: Goal, by identity: Identity, _ milliseconds: Int64, after: Int64,
+    hops: Int
   ) {
     broker.deadlines.after(milliseconds: after) { [self] in
       let goal: LaterMessage.Goal =

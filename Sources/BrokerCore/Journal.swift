@@ -161,7 +161,9 @@ public final class Journal {
       setAlarm(text)
       tryAgainLater()
       // What makes room, and what consumers need to go on.
-      guard !definitions.isEmpty || !doomed.isEmpty || touched.contains(where: \.hasNews) else { return false }
+      guard !definitions.isEmpty || !doomed.isEmpty || touched.contains(where: \.hasNews) else {
+        return false
+      }
       return commit(withMessages: false)
     case .none(let text):
       setAlarm(text)

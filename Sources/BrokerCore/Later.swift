@@ -70,7 +70,9 @@ extension VirtualHost {
       return "the message comes of \(later.hops) others that scripts published, one for another"
     }
     let goal: LaterMessage.Goal =
-      if let queue { .queue(queue, filtered: false) } else { .exchange(ByteString(message.exchange), filtered: false) }
+      if let queue { .queue(queue, filtered: false) } else {
+        .exchange(ByteString(message.exchange), filtered: false)
+      }
     later.append(
       LaterMessage(vhost: self, goal: goal, message: message, identity: identity, hops: later.hops + 1))
     return nil

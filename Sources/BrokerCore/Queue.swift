@@ -250,7 +250,8 @@ public final class Queue {
   /// - Parameter getter: a consumer that is in no queue's list, to hold the delivery
   public func get(_ getter: Consumer) -> Got {
     while let queued = takeFirst() {
-      guard let shown = deliverFilters.isEmpty ? queued.message : filtered(queued, for: getter.identity) else {
+      guard let shown = deliverFilters.isEmpty ? queued.message : filtered(queued, for: getter.identity)
+      else {
         continue
       }
       let tag = getter.deliveries.nextTag()
@@ -395,7 +396,8 @@ public final class Queue {
     let positions = backlog.pagedPositions(below: lastPosition + 1)
     let page = StorePage(
       queue: stored.number, positions: positions, mostMessages: Backlog.pageMessages,
-      mostOctets: Backlog.pageOctets, hasDurable: paged.durable > 0, hasTransient: paged.durable < paged.count,
+      mostOctets: Backlog.pageOctets, hasDurable: paged.durable > 0,
+      hasTransient: paged.durable < paged.count,
       respectsRanges: positions.lowerBound < stored.holesBelow)
     let epoch = epoch
     stored.journal.store.read(page) { [self] read in

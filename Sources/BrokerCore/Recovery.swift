@@ -78,7 +78,9 @@ extension VirtualHost {
   fileprivate func recoverBinding(sequence: UInt64, _ fields: FieldTable) {
     guard let source = fields["source"]?.string.flatMap({ exchanges[$0] }), let key = fields["key"]?.string,
       let name = fields["destination"]?.string, case .table(let arguments)? = fields["arguments"]
-    else { return broker.logger.error("binding \(sequence) in vhost '\(self.name)' cannot be read: \(fields)") }
+    else {
+      return broker.logger.error("binding \(sequence) in vhost '\(self.name)' cannot be read: \(fields)")
+    }
     let destination: Binding.Destination
     if fields["to_queue"] == true {
       guard let queue = name.withOctets({ queue(named: $0) }) else { return }

@@ -72,7 +72,11 @@ final class ClientChannel {
   /// Answers when what was defined until now is safe.
   func sendWhenDefined(_ method: some Method) {
     guard let journal, journal.hasOpenDefinitions else { return send(method) }
-    connection.wait(then: { [weak self] in self?.send(method) }) { journal.whenDefined($0) }
+    connection.wait {
+      journal.whenDefined($0)
+    } then: { [weak self] in
+      self?.send(method)
+    }
   }
 
   // MARK: frames

@@ -13,14 +13,20 @@ package final class Server: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let listeners: NIOLoopBoundBox<[any NIOCore.Channel]>
 
+  /// As below, for a broker without a store.
+  package convenience init(_ build: @escaping @Sendable () -> Broker) async throws {
+    try await self.init { _ in build() }
+  }
+
   /// Makes the broker on the loop where it will live. It serves nobody until `listen`.
-  package init(_ build: @escaping @Sendable () -> Broker) async throws {
+  /// - Throws: what `build` throws
+  package init(_ build: @escaping @Sendable (any EventLoop) throws -> Broker) async throws {
     group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let loop = group.next()
     self.loop = loop
     (core, listeners) = try await loop.submit {
       (
-        NIOLoopBoundBox(ServerCore(broker: build(), loop: loop), eventLoop: loop),
+        NIOLoopBoundBox(ServerCore(broker: try build(loop), loop: loop), eventLoop: loop),
         NIOLoopBoundBox([any NIOCore.Channel](), eventLoop: loop)
       )
     }.get()
@@ -108,7 +114,7 @@ package final class Server: Sendable {
     try await loop.submit { core.value.tick() }.get()
   }
 
-  /// Stops in order: no new connections, each client is told, then the loop ends.
+  /// Stops in order: no new connections, each client is told, what is to be kept is safe, then the loop ends.
   package func stop() async throws {
     let (core, listeners) = (core, listeners)
     for listener in try await loop.submit({ listeners.value }).get() { try? await listener.close() }
@@ -117,6 +123,12 @@ package final class Server: Sendable {
       if try await loop.submit({ core.value.isEmpty }).get() { break }
       try await loop.scheduleTask(in: .milliseconds(50)) {}.futureResult.get()
     }
+    // What comes back when its connection ends is written too. A store that takes longer has no room.
+    for _ in 0..<1000 {
+      if try await loop.submit({ core.value.journalIsIdle }).get() { break }
+      try await loop.scheduleTask(in: .milliseconds(10)) {}.futureResult.get()
+    }
+    try await loop.submit { core.value.broker.journal?.close() }.get()
     try await group.shutdownGracefully()
   }
 }
@@ -146,6 +158,12 @@ final class ServerCore {
   }
 
   var isEmpty: Bool { connections.isEmpty }
+
+  /// Nothing is on its way into the store.
+  var journalIsIdle: Bool {
+    flush()
+    return broker.journal?.isIdle ?? true
+  }
 
   func add(_ connection: ClientConnection) {
     connections[connection.id] = connection

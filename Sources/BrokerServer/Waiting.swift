@@ -80,7 +80,7 @@ extension ClientConnection {
 
   /// Looks at nothing more until something has happened, and does something then.
   /// - Parameter whenDone: is given what to call when it has
-  func wait(then body: @escaping () -> Void = {}, for whenDone: (@escaping () -> Void) -> Void) {
+  func wait(for whenDone: (@escaping () -> Void) -> Void, then body: @escaping () -> Void = {}) {
     let pending = Pending<Void>()
     whenDone { pending.answer(()) }
     take(pending.answer, body)

@@ -30,7 +30,8 @@ struct Serve: AsyncParsableCommand {
   @Flag(help: "Serve no HTTP at all.")
   var noHttp = false
 
-  @Option(help: "Where data is kept. This version keeps everything in memory, whatever is said here.")
+  @Option(
+    help: "Where data is kept; :memory: keeps nothing. (default: $XDG_DATA_HOME/yutu or ~/.local/share/yutu)")
   var dataDir: String?
 
   @Option(help: "The folder with the Lua plugins. (default: plugins)")
@@ -73,11 +74,19 @@ struct Serve: AsyncParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     let signals = Signals([SIGINT, SIGTERM, SIGHUP])
     let level = Logger.Level(rawValue: configuration.logLevel) ?? .info
-    let settings = configuration.settings
-    let server = try await Server {
-      var logger = Logger(label: "yutu", factory: { PlainLog(label: $0) })
-      logger.logLevel = level
-      return Broker(settings: settings, logger: logger)
+    let events = signals.continuation
+    let server: Server
+    do {
+      server = try await Server { loop in
+        var logger = Logger(label: "yutu", factory: { PlainLog(label: $0) })
+        logger.logLevel = level
+        return try DataPlace(configuration).makeBroker(configuration, logger, loop) {
+          events.yield(.failure($0))
+        }
+      }
+    } catch let error as StoreError {
+      Console.complain("yutu: \(error)")
+      throw ExitCode(1)
     }
     let room = try await load(configuration, into: server)
     let loaded = try await room.statuses()
@@ -93,13 +102,22 @@ struct Serve: AsyncParsableCommand {
       Console.complain("yutu: cannot listen on \(host):\(port): \(reason)")
       throw ExitCode(1)
     }
-    for await signal in signals.stream {
-      guard signal == SIGHUP else { break }
-      _ = try? await room.reload()
+    var failure: String?
+    events: for await event in signals.stream {
+      switch event {
+      case .signal(SIGHUP): _ = try? await room.reload()
+      case .signal: break events
+      case .failure(let reason):
+        failure = reason
+        break events
+      }
     }
     await management.stop()
     await room.stop()
     try await server.stop()
+    guard let failure else { return }
+    Console.complain("yutu: the store failed, so the broker has ended: \(failure)")
+    throw ExitCode(1)
   }
 
   /// Puts the plugins into force before the first client comes, and watches their folder from then on.
@@ -149,7 +167,7 @@ struct Serve: AsyncParsableCommand {
   private func announce(
     _ configuration: Configuration, port: Int, http: String?, plugins loaded: [PluginHost.Status]
   ) {
-    let (host, plugins, dataDir) = (configuration.host, configuration.plugins, configuration.dataDir)
+    let (host, plugins) = (configuration.host, configuration.plugins)
     let names = loaded.filter(\.inForce).map(\.name).joined(separator: ", ")
     Console.say("yutu \(Version.current)")
     Console.say("listening amqp \(host):\(port)")
@@ -161,8 +179,7 @@ struct Serve: AsyncParsableCommand {
     for name in configuration.pluginNames where !loaded.contains(where: { $0.name == name }) {
       Console.say("plugin \(name) is configured, and is not there")
     }
-    let kept = dataDir.map { $0 == ":memory:" ? "" : "; \($0) is not used" } ?? ""
-    Console.say("data is in memory: nothing outlives this process\(kept)")
+    Console.say(DataPlace(configuration).announcement)
     Console.say(
       "log in from this machine as guest with password guest: amqp://guest:guest@\(host):\(port)/%2F")
   }
@@ -174,18 +191,25 @@ enum Console {
   static func complain(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 }
 
-/// Signals that ask for a stop in order. From `init` on they no longer end the process by themselves.
+/// What ends the process in order: signals, which from `init` on no longer end it by themselves, and a store that
+/// fails.
 final class Signals {
-  let stream: AsyncStream<Int32>
+  enum Event: Sendable {
+    case signal(Int32)
+    case failure(String)
+  }
+
+  let stream: AsyncStream<Event>
+  let continuation: AsyncStream<Event>.Continuation
   private let sources: [any DispatchSourceSignal]
 
   init(_ numbers: [Int32]) {
-    let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
-    self.stream = stream
+    let (stream, continuation) = AsyncStream.makeStream(of: Event.self)
+    (self.stream, self.continuation) = (stream, continuation)
     sources = numbers.map { number in
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number)
-      source.setEventHandler { continuation.yield(number) }
+      source.setEventHandler { continuation.yield(.signal(number)) }
       source.resume()
       return source
     }

@@ -254,7 +254,9 @@ private func refusal(_ work: () throws -> Void) -> String? {
     let getter = Consumer(
       tag: "t", queue: queue, noAck: false, deliveries: deliveries, outlet: Collector())
     for _ in 0..<3 {
-      guard case .message(_, _, let tag) = queue.get(getter) else { return #expect(Bool(false), "no message") }
+      guard case .message(_, _, let tag) = queue.get(getter) else {
+        return #expect(Bool(false), "no message")
+      }
       #expect(deliveries.take(tag, multiple: false) { $0.settle(.rejected(requeue: false)) })
       shop.pass(seconds: 1)
     }

@@ -12,16 +12,18 @@ import Testing
 enum Depth: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case memory = "in memory"
   case memoryByOctet = "in memory, an octet at a time"
+  /// What is to be kept is kept, and answers wait until it is.
+  case store = "in memory, over a store"
   case tcp = "over TCP"
   case tcpByOctet = "over TCP, an octet at a time"
 
   static let all = Depth.allCases
   /// Where octets one by one would only take time.
-  static let whole: [Depth] = [.memory, .tcp]
+  static let whole: [Depth] = [.memory, .store, .tcp]
 
   var testDescription: String { rawValue }
   fileprivate var octetsPerWrite: Int? { self == .memoryByOctet || self == .tcpByOctet ? 1 : nil }
-  fileprivate var isMemory: Bool { self == .memory || self == .memoryByOctet }
+  fileprivate var isMemory: Bool { self == .memory || self == .memoryByOctet || self == .store }
 
   /// Opens a house, plays, and closes it, whatever happens.
   func play(_ settings: Settings = Settings(), _ conversation: (House) async throws -> Void) async throws {
@@ -53,7 +55,11 @@ final class House {
       Broker(settings: settings, clock: clock, logger: .silent)
     }
     octetsPerWrite = depth.octetsPerWrite
-    if depth.isMemory {
+    if depth == .store {
+      let store = TestStore()
+      let broker = try Broker(settings: settings, clock: clock, logger: .silent, store: store)
+      place = .memory(MemoryServer(broker, store: store))
+    } else if depth.isMemory {
       place = .memory(MemoryServer(build()))
     } else {
       let server = try await Server(build)

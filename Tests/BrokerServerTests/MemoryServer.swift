@@ -12,9 +12,12 @@ final class MemoryServer {
   private var lines: [MemoryLine] = []
   /// The water marks of each line, as NIO's channels have them.
   private let marks: ClosedRange<Int>
+  /// The broker's, which does its work when nothing else is left to do.
+  private let store: TestStore?
 
-  init(_ broker: Broker, marks: ClosedRange<Int> = 262_144...1_048_576) {
+  init(_ broker: Broker, store: TestStore? = nil, marks: ClosedRange<Int> = 262_144...1_048_576) {
     core = ServerCore(broker: broker, loop: nil)
+    self.store = store
     self.marks = marks
   }
 
@@ -67,6 +70,7 @@ final class MemoryServer {
         isBusy = true
       }
       lines.removeAll { $0.isGone }
+      if !isBusy, let store { isBusy = store.workOnce() }
     }
   }
 

@@ -26,7 +26,8 @@ extension ClientChannel {
         refuse(publish.message, mandatory: publish.mandatory, error)
       }
     }
-    settle(thenSend: { if !refused { sendCommitOk() } }) { each in
+    func answer() { if !refused { sendCommitOk() } }
+    settle(thenSend: answer) { each in
       for (delivery, settlement) in done.settlements { each(delivery, settlement) }
     }
     if refused { throw ProtocolError(.preconditionFailed, "partial tx completion") }
@@ -35,8 +36,10 @@ extension ClientChannel {
   /// When what was committed is safe.
   private func sendCommitOk() {
     guard let journal, journal.lastTicket > journal.settled else { return send(TxCommitOk()) }
-    connection.wait(then: { [weak self] in self?.send(TxCommitOk()) }) {
+    connection.wait {
       journal.whenSettled(journal.lastTicket, $0)
+    } then: { [weak self] in
+      self?.send(TxCommitOk())
     }
   }
 
