@@ -143,7 +143,9 @@
 
   /// Goes through keys between two bounds, forward. Used by the thread that made it.
   final class RocksScan {
-    private let iterator: OpaquePointer
+    private let database: RocksDatabase
+    private let family: OpaquePointer
+    private var iterator: OpaquePointer
     private let options: OpaquePointer
     /// RocksDB reads them as long as the iterator lives.
     private let bounds: UnsafeMutableRawBufferPointer
@@ -168,7 +170,9 @@
       rocksdb_readoptions_set_iterate_lower_bound(options, chars.baseAddress, lowerCount)
       rocksdb_readoptions_set_iterate_upper_bound(
         options, end.baseAddress, end.count)
-      iterator = rocksdb_create_iterator_cf(database.handle, options, database.family(family))
+      self.database = database
+      self.family = database.family(family)
+      iterator = rocksdb_create_iterator_cf(database.handle, options, self.family)
       rocksdb_iter_seek(iterator, chars.baseAddress, lowerCount)
     }
 
@@ -232,6 +236,9 @@
     }
 
     private func canRead(_ queue: UInt64, _ position: UInt64) -> Bool {
+      // One that has met a damaged block says so of the next ones, too.
+      rocksdb_iter_destroy(iterator)
+      iterator = rocksdb_create_iterator_cf(database.handle, options, family)
       seek(RecordForm.messageKey(queue, position))
       return isAtKey || failure == nil
     }

@@ -1,6 +1,6 @@
 #if RocksDB
   import BrokerCore
-  import BrokerStorage
+  @testable import BrokerStorage
   import Foundation
   import Testing
 
@@ -129,6 +129,44 @@
       #expect(settled.isEmpty)
       while settled.count < 50 { try bench.loop.runNext() }
       #expect(settled == Array(1...50))
+    }
+
+    @Test func `a queue that was drained gives its files back`() throws {
+      let line = try bench.open()
+      try line.commit { batch in
+        for position: UInt64 in 1...40_000 { batch.add("m", 7, position) }
+        batch.set(7, StoreCursor(tail: 40_000, count: 40_000))
+      }
+      line.store.close()
+      let database = try RocksDatabase(bench.path + "/store")
+      try database.compact(.messages)
+      database.close()
+      let size = try tables()
+      #expect(size > 1_000_000)
+      let again = try bench.open()
+      defer { again.store.close() }
+      try again.commit { batch in
+        batch.set(7, StoreCursor(head: 40_000, tail: 40_000, count: 1)) { $0.removedRanges = [1..<40_000] }
+      }
+      #expect(try again.texts(7) == ["40000 m"])
+      #expect(try tables() == size)
+      try again.commit { for position: UInt64 in 40_001...60_000 { $0.add("m", 7, position) } }
+      try again.commit { batch in
+        batch.set(7, StoreCursor(head: 60_000, tail: 60_000, count: 1)) {
+          $0.removedRanges = [40_000..<60_000]
+        }
+      }
+      #expect(try again.texts(7) == ["60000 m"])
+      #expect(try tables() < size / 2)
+    }
+
+    /// Octets of all tables.
+    private func tables() throws -> Int {
+      let folder = bench.path + "/store/"
+      return try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".sst") }
+        .reduce(0) { sum, name in
+          sum + (try FileManager.default.attributesOfItem(atPath: folder + name)[.size] as? Int ?? 0)
+        }
     }
   }
 #endif

@@ -57,6 +57,16 @@
     try database.write(batch, .logged)
   }
 
+  extension RocksDatabase {
+    /// Everything of a family into tables, as it is after some time.
+    func compact(_ family: Family) throws {
+      let how: OpaquePointer = rocksdb_flushoptions_create()
+      defer { rocksdb_flushoptions_destroy(how) }
+      try checked { rocksdb_flush_cf(handle, how, self.family(family), $0) }
+      rocksdb_compact_range_cf(handle, self.family(family), nil, 0, nil, 0)
+    }
+  }
+
   /// A folder that goes with the test, and stores in it.
   final class Workbench {
     let path = NSTemporaryDirectory() + "yutu-store-" + UUID().uuidString
