@@ -9,7 +9,7 @@
     let database: RocksDatabase
 
     /// Looked at in one go: page reads wait meanwhile.
-    private static let mostKeys = 4096
+    private static let mostKeys: UInt64 = 4096
 
     /// Of these bodies, the ones without markers go.
     func free(_ bodies: [SharedBody]) throws(RocksFailure) {
@@ -32,18 +32,18 @@
 
     /// Looks at a part of the markers.
     /// - Parameter start: nil: from the beginning
-    /// - Returns: where to go on, nil at the end
+    /// - Returns: where to go on, nil at the end, and how many keys were seen
     ///
     /// The scan sees the markers as they were when it began, and the cursors as they are later: a marker came with
     /// its queue's cursor, so it is not wanted if there is none, or if the head is above it.
-    func step(from start: [UInt8]?) throws(RocksFailure) -> [UInt8]? {
+    func step(from start: [UInt8]?) throws(RocksFailure) -> (next: [UInt8]?, seen: UInt64) {
       let scan = RocksScan(
         database, .bodies, from: start ?? [RecordForm.markerPrefix], to: [RecordForm.markerPrefix + 1])
       var unwanted: [[UInt8]] = []
       var body: SharedBody?
       var isNeeded = true
       var heads: [UInt64: UInt64] = [:]
-      var seen = 0
+      var seen: UInt64 = 0
       while scan.isAtKey {
         let key = scan.key
         switch key.count {
@@ -53,7 +53,7 @@
           if seen >= Self.mostKeys {
             let next = [UInt8](key)
             try delete(unwanted)
-            return next
+            return (next, seen)
           }
           body = SharedBody(queue: RecordForm.number(key, 1), position: RecordForm.number(key, 9))
           isNeeded = false
@@ -73,7 +73,7 @@
       if let failure = scan.failure { throw RocksFailure(text: failure) }
       if let body, !isNeeded { unwanted += keys(body) }
       try delete(unwanted)
-      return nil
+      return (nil, seen)
     }
 
     /// - Returns: above all positions if the queue is gone

@@ -20,6 +20,9 @@
     private var fronts: [UInt64: UInt64] = [:]
     private var transient: [UInt64: Range<UInt64>] = [:]
     private(set) var reclaimed: [Reclaimed] = []
+    /// Messages that went as ranges since the last sweep, at most: such a range does not say whose bodies it
+    /// lets go of, if nobody has read it.
+    var sinceSweep: UInt64 = 0
 
     func take() -> [Reclaimed] {
       guard !reclaimed.isEmpty else { return [] }
@@ -32,7 +35,7 @@
     ///   it, and what these were about may still stand in another.
     // hot:
     func removedFront(_ positions: Range<UInt64>, of queue: UInt64) -> Bool {
-      let count = fronts[queue, default: 0] + (positions.upperBound - positions.lowerBound)
+      let count = fronts[queue, default: 0] &+ (positions.upperBound - positions.lowerBound)
       let isEnough = count >= Self.enough && positions.upperBound > 0
       fronts[queue] = isEnough ? 0 : count
       if isEnough { add(.messages, queue, 0..<positions.upperBound) }

@@ -93,6 +93,7 @@
         return
       }
       for range in change.removedRanges {
+        removals.sinceSweep &+= range.upperBound - range.lowerBound
         let isAll = range.upperBound <= cursor.head && removals.removedFront(range, of: change.queue)
         delete(logged, .messages, change.queue, isAll ? 0..<range.upperBound : range)
       }

@@ -16,7 +16,10 @@
 
     /// Messages are gathered here in memory before they go to a file; most are acknowledged before that.
     static let messageBuffer = 16 << 20
+    static let bodyBuffer = 8 << 20
     static let smallBuffer = 1 << 20
+    /// All of them together, with what is being written to files.
+    static let buffers = 40 << 20
     /// What a start has to read again at most: some tenths of a second.
     static let mostLog: UInt64 = 64 << 20
     /// Of indices, too, which then need not all be in memory.
@@ -27,12 +30,14 @@
     let database: OpaquePointer
     let pointReads: OpaquePointer
     private let large: OpaquePointer
+    private let medium: OpaquePointer
     private let small: OpaquePointer
     private let writing: [Writing: OpaquePointer]
 
     init() {
       database = rocksdb_options_create()
       large = rocksdb_options_create()
+      medium = rocksdb_options_create()
       small = rocksdb_options_create()
       pointReads = rocksdb_readoptions_create()
       rocksdb_readoptions_set_fill_cache(pointReads, 0)
@@ -46,22 +51,23 @@
       self.writing = writing
       Self.setDatabase(database)
       let cache = rocksdb_cache_create_lru(Self.blockCache)
-      for (options, buffer) in [(large, Self.messageBuffer), (small, Self.smallBuffer)] {
-        Self.setFamily(options, buffer: buffer, cache: cache)
-      }
+      Self.setFamily(large, buffer: Self.messageBuffer, cache: cache)
+      Self.setFamily(medium, buffer: Self.bodyBuffer, cache: cache)
+      Self.setFamily(small, buffer: Self.smallBuffer, cache: cache)
       // The tables hold it from now on.
       rocksdb_cache_destroy(cache)
     }
 
     deinit {
-      for options in [database, large, small] { rocksdb_options_destroy(options) }
+      for options in [database, large, medium, small] { rocksdb_options_destroy(options) }
       rocksdb_readoptions_destroy(pointReads)
       for options in writing.values { rocksdb_writeoptions_destroy(options) }
     }
 
     func of(_ family: RocksDatabase.Family) -> OpaquePointer {
       switch family {
-      case .messages, .transient, .bodies: large
+      case .messages: large
+      case .bodies, .transient: medium
       case .cursors, .definitions: small
       }
     }
@@ -81,7 +87,7 @@
       // Used logs are not written over, though a sync takes longer without (0.17 for 0.09 ms): RocksDB 7.8.3 takes
       // that with no recovery mode but 3, and then a flush ends the process (a null pointer in MarkLogsSynced).
       rocksdb_options_set_max_total_wal_size(options, mostLog)
-      rocksdb_options_set_db_write_buffer_size(options, 3 * messageBuffer)
+      rocksdb_options_set_db_write_buffer_size(options, buffers)
       rocksdb_options_set_max_background_jobs(options, 2)
       rocksdb_options_set_max_open_files(options, 256)
       rocksdb_options_set_skip_stats_update_on_db_open(options, 1)

@@ -50,10 +50,24 @@
     private let removals = RemovalCount()
     /// Octets that were handed over and are not settled.
     private var inFlight = 0
-    private var mayHaveBodies = true
-    private var isSweeping = false
-    private var sweepsAgain = false
+    private var flights = 0
+    private var sweep = Sweep()
     private var isClosed = false
+
+    /// When bodies are looked after that nobody let go of by name.
+    private struct Sweep {
+      var isRunning = false
+      var runsAgain = false
+      /// There may be bodies at all.
+      var isNeeded = true
+      /// None was on its way when the sweep began, and none has come since.
+      var seesAll = false
+      /// Keys in this sweep up to now.
+      var seen: UInt64 = 0
+      /// Keys in the last one: the next begins when as many messages are gone, so that it costs little for each.
+      var lastSeen: UInt64 = 0
+      static let leastRemoved: UInt64 = 4096
+    }
 
     /// The first error, which is the last word.
     private final class Failure: Sendable {
@@ -104,7 +118,7 @@
         cursors.advance()
       }
       if let failure = definitions.failure ?? cursors.failure { throw directory.damaged(failure) }
-      sweep()
+      startSweep()
       return recovered
     }
 
@@ -123,7 +137,11 @@
       let made = idle.popLast() ?? RocksBatch(database, removals)
       made.fill(batch)
       inFlight += made.octets
-      if made.bringsBodies { mayHaveBodies = true }
+      flights += 1
+      if made.bringsBodies {
+        sweep.isNeeded = true
+        sweep.seesAll = false
+      }
       let flight = Handover((batch: made, store: self, done: done))
       let how: RocksOptions.Writing = options.durability == .fsync ? .synced : .logged
       writer.add { [database, failure, loop, reader] in
@@ -182,7 +200,12 @@
     private func written(_ batch: RocksBatch, _ done: (StoreOutcome) -> Void) {
       guard !isClosed else { return }
       inFlight -= batch.octets
-      if batch.dropsQueues && mayHaveBodies { sweep() }
+      flights -= 1
+      if sweep.isNeeded,
+        batch.dropsQueues || removals.sinceSweep > max(sweep.lastSeen, Sweep.leastRemoved)
+      {
+        startSweep()
+      }
       if batch.octets <= RocksBatch.keptOctets {
         batch.clear()
         idle.append(batch)
@@ -193,33 +216,39 @@
     // MARK: sweeping
 
     /// Lets a sweep begin, or one begin again.
-    private func sweep() {
-      guard !isSweeping else {
-        sweepsAgain = true
+    private func startSweep() {
+      removals.sinceSweep = 0
+      guard !sweep.isRunning else {
+        sweep.runsAgain = true
         return
       }
-      isSweeping = true
-      sweepsAgain = false
+      sweep.isRunning = true
+      sweep.runsAgain = false
+      sweep.seesAll = flights == 0
+      sweep.seen = 0
       sweepStep(from: nil)
     }
 
     private func sweepStep(from start: [UInt8]?) {
       let owner = Handover(self)
       reader.addUnlessEnding { [database, failure, loop] in
-        var next: [UInt8]?
+        var answer: (next: [UInt8]?, seen: UInt64) = (nil, 0)
         Self.attempt(failure) { () throws(RocksFailure) in
-          next = try BodySweep(database: database).step(from: start)
+          answer = try BodySweep(database: database).step(from: start)
         }
-        let answer = next
-        loop { owner.value.swept(next: answer) }
+        let step = answer
+        loop { owner.value.swept(step) }
       }
     }
 
-    private func swept(next: [UInt8]?) {
+    private func swept(_ step: (next: [UInt8]?, seen: UInt64)) {
       guard !isClosed else { return }
-      if let next { return sweepStep(from: next) }
-      isSweeping = false
-      if sweepsAgain { sweep() }
+      sweep.seen += step.seen
+      if let next = step.next { return sweepStep(from: next) }
+      sweep.lastSeen = sweep.seen
+      if sweep.seen == 0 && sweep.seesAll { sweep.isNeeded = false }
+      sweep.isRunning = false
+      if sweep.runsAgain { startSweep() }
     }
 
     /// On the reader's thread. What cannot be cleared away fails the next commit.

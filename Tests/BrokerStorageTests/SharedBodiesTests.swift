@@ -117,6 +117,24 @@
       #expect(try keys().isEmpty)
     }
 
+    @Test func `bodies of many messages that went unread are swept`() throws {
+      let line = try bench.open()
+      try line.commit { batch in
+        for position: UInt64 in 1...5000 {
+          batch.add("a", 6, position, body: SharedBody(queue: 6, position: position))
+        }
+        batch.set(6, StoreCursor(tail: 5000, count: 5000))
+      }
+      try line.commit { batch in
+        batch.set(6, StoreCursor(head: 5000, tail: 5000, count: 1)) { $0.removedRanges = [1..<5000] }
+      }
+      // Twice 4096 keys, and the rest: each step asks for the next on the loop.
+      for _ in 0..<2 { try bench.loop.runNext() }
+      _ = try line.read(6)
+      line.store.close()
+      #expect(try keys() == ["b17", "m17", "m33"])
+    }
+
     @Test func `many bodies are swept part by part`() throws {
       let line = try bench.open()
       try line.commit { batch in
