@@ -23,6 +23,8 @@
       package var diskFreeLimit: Int
       /// Octets that are free at a path, nil if nobody knows.
       package var freeSpace: @Sendable (_ path: String) -> Int?
+      /// How long a start waits for a process to end that has the directory.
+      package var patienceMilliseconds = 1000
 
       package init(
         durability: Durability = .fsync, diskFreeLimit: Int = 268_435_456,
@@ -86,7 +88,8 @@
       self.options = options
       self.logger = logger
       self.loop = loop
-      directory = try StoreDirectory(path: path, creates: true)
+      directory = try StoreDirectory(
+        path: path, creates: true, patienceMilliseconds: options.patienceMilliseconds)
       do {
         try directory.refuseHeadless()
         database = try RocksDatabase(directory.storePath)

@@ -14,12 +14,14 @@
 
     var storePath: String { path + "/store" }
 
-    /// - Parameter creates: makes it if it is not there, and gives it a format if it has none
-    init(path: String, creates: Bool) throws(StoreError) {
+    /// - Parameters:
+    ///   - creates: makes it if it is not there, and gives it a format if it has none
+    ///   - patienceMilliseconds: how long to wait for another process to let go of it
+    init(path: String, creates: Bool, patienceMilliseconds: Int = 0) throws(StoreError) {
       self.path = path
       if creates { try Self.create(path) } else { try Self.mustBeStore(path) }
       try Self.refuseForeign(path)
-      lock = try creates ? Self.lock(path) : Self.lockForReading(path)
+      lock = try creates ? Self.lock(path, patienceMilliseconds) : Self.lockForReading(path)
       do throws(StoreError) {
         switch try Self.format(of: path) {
         case nil: try Self.writeFormat(to: path)
@@ -67,13 +69,13 @@
       throw StoreError("\(path) holds other things, such as \(foreign), and is no data directory of Yutu")
     }
 
-    private static func lock(_ path: String) throws(StoreError) -> Int32 {
+    private static func lock(_ path: String, _ milliseconds: Int) throws(StoreError) -> Int32 {
       let file = path + "/yutu.lock"
       let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
       guard descriptor >= 0 else {
         throw StoreError("cannot write to the data directory \(path): \(text(errno))")
       }
-      try hold(descriptor, path)
+      try hold(descriptor, path, milliseconds)
       guard ftruncate(descriptor, 0) == 0, put("\(getpid())\n", to: descriptor) else {
         let reason = errno
         close(descriptor)
@@ -85,12 +87,21 @@
     /// Leaves the file as it is, and does without where there is none: then nobody has the store open.
     private static func lockForReading(_ path: String) throws(StoreError) -> Int32 {
       let descriptor = open(path + "/yutu.lock", O_RDONLY | O_CLOEXEC)
-      if descriptor >= 0 { try hold(descriptor, path) }
+      if descriptor >= 0 { try hold(descriptor, path, 0) }
       return descriptor
     }
 
-    private static func hold(_ descriptor: Int32, _ path: String) throws(StoreError) {
-      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+    private static func hold(
+      _ descriptor: Int32, _ path: String, _ milliseconds: Int
+    ) throws(StoreError) {
+      var left = milliseconds
+      while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+        // A process that was killed keeps it until its last write is through.
+        if errno == EWOULDBLOCK, left > 0 {
+          usleep(20_000)
+          left -= 20
+          continue
+        }
         let reason = errno
         close(descriptor)
         guard reason == EWOULDBLOCK else {

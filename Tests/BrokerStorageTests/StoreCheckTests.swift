@@ -96,7 +96,17 @@
     @Test func `a body that nobody needs is found`() throws {
       try filled()
       try plant(path, .bodies, RecordForm.bodyKey(SharedBody(queue: 4, position: 5)), [1])
-      #expect(try problems() == ["no message needs the body 4/5; the next start takes it away"])
+      #expect(try problems() == ["no message needs the body 4/5, and no sweep will find it"])
+    }
+
+    @Test func `bodies that a killed process has not deleted are no problem`() throws {
+      try filled()
+      try plant(path, .bodies, RecordForm.bodyKey(SharedBody(queue: 4, position: 5)), [1])
+      try plant(
+        path, .bodies, RecordForm.bodyKey(SharedBody(queue: 4, position: 5), RecordForm.markerPrefix), [])
+      let report = try StoreCheck.run(directory: path)
+      #expect(report.problems.isEmpty)
+      #expect(report.lines.last == "1 of them no message needs any more; the next start takes them away")
     }
 
     @Test func `a marker whose body is missing is found`() throws {

@@ -79,6 +79,8 @@
     ) throws -> Line {
       var logger = Logger(label: "test")
       logger.logLevel = .critical
+      var options = options
+      options.patienceMilliseconds = 0
       return Line(
         try RocksStore(directory: other ?? path, options: options, logger: logger, loop: loop.entrance), loop)
     }
