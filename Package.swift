@@ -121,7 +121,11 @@ let package = Package(
         .product(name: "NIOEmbedded", package: "swift-nio"),
       ]),
     .testTarget(
-      name: "BrokerStorageTests", dependencies: ["BrokerStorage", "BrokerCore", "AMQPWire", "BrokerTestKit"]),
+      name: "BrokerStorageTests",
+      dependencies: [
+        "BrokerStorage", "BrokerCore", "AMQPWire", "BrokerTestKit",
+        .target(name: "CRocksDB", condition: .when(traits: ["RocksDB"])),
+      ]),
     .testTarget(name: "LuaRuntimeTests", dependencies: ["LuaRuntime"]),
     .testTarget(
       name: "BrokerScriptingTests",

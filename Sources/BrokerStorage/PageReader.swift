@@ -13,9 +13,10 @@
       let transient = page.hasTransient ? scan(page, .transient) : nil
       var octets = 0
       var reachedEnd = true
+      var (behindDurable, behindTransient) = (page.positions.lowerBound, page.positions.lowerBound)
       while true {
-        let first = position(durable, page, &problems)
-        let other = position(transient, page, &problems)
+        let first = position(durable, behind: &behindDurable, page, &problems)
+        let other = position(transient, behind: &behindTransient, page, &problems)
         guard first != nil || other != nil else { break }
         guard items.count < max(page.mostMessages, 1), octets < page.mostOctets || items.isEmpty else {
           reachedEnd = false
@@ -42,16 +43,26 @@
         ignoresRanges: family == .messages && !page.respectsRanges)
     }
 
-    /// Where the scan is, nil if at the end. What is no message's key is passed over.
-    private func position(_ scan: RocksScan?, _ page: StorePage, _ problems: inout [String]) -> UInt64? {
+    /// Where the scan is, nil if at the end. What cannot be read, or is no message's key, is passed over.
+    private func position(
+      _ scan: RocksScan?, behind last: inout UInt64, _ page: StorePage, _ problems: inout [String]
+    ) -> UInt64? {
       guard let scan else { return nil }
-      while scan.isAtKey {
-        if let key = RecordForm.message(scan.key) { return key.position }
-        problems.append("queue \(page.queue) has a key that is none of a message")
-        scan.advance()
+      while true {
+        while scan.isAtKey {
+          if let key = RecordForm.message(scan.key) {
+            last = key.position + 1
+            return key.position
+          }
+          problems.append("queue \(page.queue) has a key that is none of a message")
+          scan.advance()
+        }
+        guard let failure = scan.failure else { return nil }
+        problems.append("queue \(page.queue) cannot be read from \(last) on: \(failure)")
+        guard last < page.positions.upperBound,
+          scan.passDamage(page.queue, last..<page.positions.upperBound)
+        else { return nil }
       }
-      if let failure = scan.failure { problems.append("queue \(page.queue): \(failure)") }
-      return nil
     }
 
     private func item(

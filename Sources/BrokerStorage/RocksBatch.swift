@@ -12,6 +12,8 @@
     private(set) var hasUnlogged = false
     /// Bodies that were let go of, and may be needed no more.
     private(set) var released: [SharedBody] = []
+    /// Files of it may be full of what is not wanted.
+    private(set) var reclaimed: [Reclaimed] = []
     private(set) var bringsBodies = false
     private(set) var dropsQueues = false
     private(set) var octets = 0
@@ -22,6 +24,7 @@
     static let keptOctets = 4 << 20
 
     private let database: RocksDatabase
+    private let removals: RemovalCount
     /// Two keys, and what stands before a message.
     private let scratch = UnsafeMutableRawPointer.allocate(byteCount: 256, alignment: 8)
     private let keys = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: 1)
@@ -29,7 +32,10 @@
     private let values = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: 3)
     private let valueSizes = UnsafeMutablePointer<Int>.allocate(capacity: 3)
 
-    init(_ database: RocksDatabase) { self.database = database }
+    init(_ database: RocksDatabase, _ removals: RemovalCount) {
+      self.database = database
+      self.removals = removals
+    }
 
     deinit {
       rocksdb_writebatch_destroy(logged)
@@ -46,6 +52,7 @@
       if hasUnlogged { rocksdb_writebatch_clear(unlogged) }
       hasUnlogged = false
       released.removeAll()
+      reclaimed = []
       bringsBodies = false
       dropsQueues = false
       octets = 0
@@ -55,6 +62,7 @@
     func fill(_ batch: StoreBatch) {
       for definition in batch.definitions { put(definition) }
       for change in batch.queues { put(change) }
+      reclaimed = removals.take()
       var body: SharedBody?
       for record in batch.records {
         put(record, bringsBody: record.sharedBody != nil && record.sharedBody != body)
@@ -81,14 +89,19 @@
         deleteRange(unlogged, .transient, start, end)
         hasUnlogged = true
         dropsQueues = true
+        removals.removedQueue(change.queue)
         return
       }
-      for range in change.removedRanges { delete(logged, .messages, change.queue, range) }
+      for range in change.removedRanges {
+        let isAll = range.upperBound <= cursor.head && removals.removedFront(range, of: change.queue)
+        delete(logged, .messages, change.queue, isAll ? 0..<range.upperBound : range)
+      }
       for position in change.removedPositions {
         delete(logged, .messages, change.queue, position..<position &+ 1)
       }
       for range in change.removedTransient {
         delete(unlogged, .transient, change.queue, range)
+        removals.removedTransient(range, of: change.queue)
         hasUnlogged = true
       }
       for entry in change.releasedBodies {

@@ -29,9 +29,9 @@
       case cursors
       case definitions
       case messages
-      /// Written without the log, and emptied at each start.
-      case transient
       case bodies
+      /// Written without the log, and emptied at each start. The last: who only reads does without.
+      case transient
 
       /// The first one has a name that RocksDB prescribes.
       var name: String { self == .cursors ? "default" : "\(self)" }
@@ -41,11 +41,12 @@
     private let families: [OpaquePointer]
     private let options: RocksOptions
 
-    /// - Parameter readOnly: changes nothing; `transient` is not emptied
+    /// - Parameter readOnly: changes nothing, and there is no family `transient`
     init(_ path: String, readOnly: Bool = false) throws(RocksFailure) {
       let options = RocksOptions()
-      var handles = [OpaquePointer?](repeating: nil, count: Family.allCases.count)
-      let opened = try RocksDatabase.open(path, options, readOnly: readOnly, &handles)
+      let wanted = Family.allCases.filter { !readOnly || $0 != .transient }
+      var handles = [OpaquePointer?](repeating: nil, count: wanted.count)
+      let opened = try RocksDatabase.open(path, options, wanted, readOnly: readOnly, &handles)
       var families = handles.compactMap { $0 }
       if !readOnly {
         do { families = try RocksDatabase.emptied(opened, families, options) } catch {
@@ -60,12 +61,13 @@
     }
 
     private static func open(
-      _ path: String, _ options: RocksOptions, readOnly: Bool, _ handles: inout [OpaquePointer?]
+      _ path: String, _ options: RocksOptions, _ wanted: [Family], readOnly: Bool,
+      _ handles: inout [OpaquePointer?]
     ) throws(RocksFailure) -> OpaquePointer {
-      let names = Family.allCases.map { strdup($0.name) }
+      let names = wanted.map { strdup($0.name) }
       defer { for name in names { free(name) } }
       let pointers = names.map { UnsafePointer<CChar>($0) }
-      let perFamily = Family.allCases.map { Optional(options.of($0)) }
+      let perFamily = wanted.map { Optional(options.of($0)) }
       let count = Int32(names.count)
       let opened = try checked { error in
         readOnly
@@ -119,6 +121,19 @@
       return body(UnsafeRawBufferPointer(start: start, count: count))
     }
 
+    /// Deletes files that have nothing else in them.
+    func dropFiles(_ what: Reclaimed) throws(RocksFailure) {
+      try checked { error in
+        what.start.withUnsafeBytes { start in
+          what.last.withUnsafeBytes { last in
+            rocksdb_delete_file_in_range_cf(
+              handle, family(what.family), start.bindMemory(to: CChar.self).baseAddress, start.count,
+              last.bindMemory(to: CChar.self).baseAddress, last.count, error)
+          }
+        }
+      }
+    }
+
     /// Families before the database: RocksDB asserts that.
     func close() {
       for family in families { rocksdb_column_family_handle_destroy(family) }
@@ -137,7 +152,6 @@
     /// - Parameters:
     ///   - upper: not reached
     ///   - ignoresRanges: what was deleted as a range is seen, unless it is gone already
-    ///   - verifies: reads checksums anew, also of blocks that are in memory
     init(
       _ database: RocksDatabase, _ family: RocksDatabase.Family, from lower: [UInt8] = [], to upper: [UInt8],
       ignoresRanges: Bool = false
@@ -188,6 +202,38 @@
       key.withUnsafeBytes {
         rocksdb_iter_seek(iterator, $0.bindMemory(to: CChar.self).baseAddress, $0.count)
       }
+    }
+
+    /// Goes on behind what cannot be read, to the first message of a queue that can.
+    /// - Parameter positions: from the first that cannot be read on
+    /// - Returns: false if none of them can be read
+    func passDamage(_ queue: UInt64, _ positions: Range<UInt64>) -> Bool {
+      guard !positions.isEmpty else { return false }
+      var bad = positions.lowerBound
+      var good = positions.upperBound - 1
+      var step: UInt64 = 1
+      // The step doubles until something can be read, then the gap is halved: a damaged block costs some tens of
+      // seeks, and so does a damaged file.
+      while good - bad > step {
+        let next = bad + step
+        if canRead(queue, next) {
+          good = next
+          break
+        }
+        bad = next
+        step *= 2
+      }
+      guard canRead(queue, good) else { return false }
+      while good - bad > 1 {
+        let middle = bad + (good - bad) / 2
+        if canRead(queue, middle) { good = middle } else { bad = middle }
+      }
+      return canRead(queue, good)
+    }
+
+    private func canRead(_ queue: UInt64, _ position: UInt64) -> Bool {
+      seek(RecordForm.messageKey(queue, position))
+      return isAtKey || failure == nil
     }
 
     /// Why it is at no key, nil if that is the end.

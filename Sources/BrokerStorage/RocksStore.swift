@@ -47,6 +47,7 @@
     private let failure = Failure()
 
     private var idle: [RocksBatch] = []
+    private let removals = RemovalCount()
     /// Octets that were handed over and are not settled.
     private var inFlight = 0
     private var mayHaveBodies = true
@@ -119,7 +120,7 @@
     }
 
     package func commit(_ batch: StoreBatch, _ done: @escaping (StoreOutcome) -> Void) {
-      let made = idle.popLast() ?? RocksBatch(database)
+      let made = idle.popLast() ?? RocksBatch(database, removals)
       made.fill(batch)
       inFlight += made.octets
       if made.bringsBodies { mayHaveBodies = true }
@@ -128,10 +129,12 @@
       writer.add { [database, failure, loop, reader] in
         Self.write(flight.value.batch, how, database, failure)
         let released = flight.value.batch.released
-        if !released.isEmpty {
+        let reclaimed = flight.value.batch.reclaimed
+        if !released.isEmpty || !reclaimed.isEmpty {
           reader.add {
-            Self.trySweep(failure) { () throws(RocksFailure) in
+            Self.attempt(failure) { () throws(RocksFailure) in
               try BodySweep(database: database).free(released)
+              for what in reclaimed { try database.dropFiles(what) }
             }
           }
         }
@@ -204,7 +207,7 @@
       let owner = Handover(self)
       reader.addUnlessEnding { [database, failure, loop] in
         var next: [UInt8]?
-        Self.trySweep(failure) { () throws(RocksFailure) in
+        Self.attempt(failure) { () throws(RocksFailure) in
           next = try BodySweep(database: database).step(from: start)
         }
         let answer = next
@@ -219,8 +222,8 @@
       if sweepsAgain { sweep() }
     }
 
-    /// On the reader's thread. What cannot be swept fails the next commit.
-    private static func trySweep(_ failure: Failure, _ step: () throws(RocksFailure) -> Void) {
+    /// On the reader's thread. What cannot be cleared away fails the next commit.
+    private static func attempt(_ failure: Failure, _ step: () throws(RocksFailure) -> Void) {
       guard failure.text == nil else { return }
       do { try step() } catch { failure.set(error.text) }
     }

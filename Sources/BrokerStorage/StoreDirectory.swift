@@ -19,7 +19,7 @@
       self.path = path
       if creates { try Self.create(path) } else { try Self.mustBeStore(path) }
       try Self.refuseForeign(path)
-      lock = try Self.lock(path)
+      lock = try creates ? Self.lock(path) : Self.lockForReading(path)
       do throws(StoreError) {
         switch try Self.format(of: path) {
         case nil: try Self.writeFormat(to: path)
@@ -29,16 +29,16 @@
             "data directory \(path) has format \(other), this version reads format \(Self.format)")
         }
       } catch {
-        close(lock)
+        release()
         throw error
       }
     }
 
-    func release() { close(lock) }
+    func release() { if lock >= 0 { close(lock) } }
 
     // MARK: making it
 
-    private static func create(_ path: String) throws(StoreError) {
+    static func create(_ path: String) throws(StoreError) {
       var made = path.hasPrefix("/") ? "/" : ""
       for part in path.split(separator: "/") {
         made += made.isEmpty || made.hasSuffix("/") ? part : "/" + part
@@ -73,22 +73,33 @@
       guard descriptor >= 0 else {
         throw StoreError("cannot write to the data directory \(path): \(text(errno))")
       }
-      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-        let reason = errno
-        close(descriptor)
-        guard reason == EWOULDBLOCK else {
-          throw StoreError("cannot lock the data directory \(path): \(text(reason))")
-        }
-        let holder = contents(file)?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
-        throw StoreError(
-          "data directory \(path) is in use by \(holder.isEmpty ? "another process" : "process \(holder)")")
-      }
+      try hold(descriptor, path)
       guard ftruncate(descriptor, 0) == 0, put("\(getpid())\n", to: descriptor) else {
         let reason = errno
         close(descriptor)
         throw StoreError("cannot write to the data directory \(path): \(text(reason))")
       }
       return descriptor
+    }
+
+    /// Leaves the file as it is, and does without where there is none: then nobody has the store open.
+    private static func lockForReading(_ path: String) throws(StoreError) -> Int32 {
+      let descriptor = open(path + "/yutu.lock", O_RDONLY | O_CLOEXEC)
+      if descriptor >= 0 { try hold(descriptor, path) }
+      return descriptor
+    }
+
+    private static func hold(_ descriptor: Int32, _ path: String) throws(StoreError) {
+      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        let reason = errno
+        close(descriptor)
+        guard reason == EWOULDBLOCK else {
+          throw StoreError("cannot lock the data directory \(path): \(text(reason))")
+        }
+        let holder = contents(path + "/yutu.lock")?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
+        throw StoreError(
+          "data directory \(path) is in use by \(holder.isEmpty ? "another process" : "process \(holder)")")
+      }
     }
 
     // MARK: the format

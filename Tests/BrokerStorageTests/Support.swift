@@ -1,7 +1,8 @@
 #if RocksDB
   import BrokerCore
-  import BrokerStorage
+  @testable import BrokerStorage
   import BrokerTestKit
+  import CRocksDB
   import Foundation
   import Logging
   import Testing
@@ -20,6 +21,12 @@
       }
     }
 
+    var isEmpty: Bool {
+      condition.lock()
+      defer { condition.unlock() }
+      return jobs.isEmpty
+    }
+
     /// Runs the next thing that comes.
     func runNext() throws {
       condition.lock()
@@ -31,6 +38,23 @@
       job()
       condition.lock()
     }
+  }
+
+  extension TestLoop {
+    /// Runs what is there.
+    func runAll() throws { while !isEmpty { try runNext() } }
+  }
+
+  /// Puts an entry into a store that nobody has open.
+  func plant(_ path: String, _ family: RocksDatabase.Family, _ key: [UInt8], _ value: [UInt8]) throws {
+    let database = try RocksDatabase(path + "/store")
+    defer { database.close() }
+    let batch: OpaquePointer = rocksdb_writebatch_create()
+    defer { rocksdb_writebatch_destroy(batch) }
+    let chars = (key + value).map { CChar(bitPattern: $0) }
+    rocksdb_writebatch_put_cf(
+      batch, database.family(family), chars, key.count, Array(chars[key.count...]), value.count)
+    try database.write(batch, .logged)
   }
 
   /// A folder that goes with the test, and stores in it.
