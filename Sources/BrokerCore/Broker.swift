@@ -198,7 +198,7 @@ public final class Broker {
     exchangeTypes[name] = make
     for (exchange, type) in fresh {
       exchange.type = type
-      exchange.vhost.topologyChanged()
+      exchange.vhost.typeChanged(of: exchange)
     }
   }
 
