@@ -117,6 +117,12 @@ public final class Broker {
     logger.info("\(text())\(others)")
   }
 
+  /// The process ends in order, and all connections are gone: says so to the store.
+  public func endDeliveries() {
+    guard journal != nil else { return }
+    for vhost in vhosts.values { for queue in vhost.queues { queue.endDeliveries() } }
+  }
+
   // MARK: hooks
 
   /// Call it after a change of `hooks`: each exchange and queue chooses its filters anew.
@@ -192,7 +198,7 @@ public final class Broker {
     exchangeTypes[name] = make
     for (exchange, type) in fresh {
       exchange.type = type
-      exchange.vhost.topologyChanged()
+      exchange.vhost.typeChanged(of: exchange)
     }
   }
 

@@ -5,7 +5,30 @@ import AMQPWire
 ///
 ///     key:    kind, virtual host as a short string, then a name as octets, or a binding's number (8 octets)
 ///     value:  a field table, without its length
-enum Definition {
+struct Definition {
+  let kind: Kind
+  let vhost: ByteString
+  let name: ByteString
+  let fields: FieldTable
+
+  /// - Throws: if it is none that this version can read
+  init(_ key: [UInt8], _ value: [UInt8]) throws(StoreError) {
+    guard key.count >= 2, let kind = Kind(rawValue: key[0]), key.count >= 2 + Int(key[1]),
+      let fields = value.withUnsafeBytes({ try? FieldReader.fields(of: $0) })
+    else { throw StoreError("a definition cannot be read: key \(key.prefix(64)), \(value.count) octets") }
+    let end = 2 + Int(key[1])
+    self.kind = kind
+    vhost = ByteString(Array(key[2..<end]))
+    name = ByteString(Array(key[end...]))
+    self.fields = fields
+  }
+
+  /// A queue's, in the store.
+  var number: UInt64? {
+    guard let number = fields["number"]?.integer, number > 0, number <= Broker.mostNumber else { return nil }
+    return UInt64(number)
+  }
+
   enum Kind: UInt8 {
     // In the order in which they are recovered.
     case virtualHost = 0x76  // v
@@ -27,16 +50,6 @@ enum Definition {
     return Array(writer.bytes.dropFirst(4))
   }
 
-  /// - Throws: if it is none that this version can read
-  static func read(_ key: [UInt8], _ value: [UInt8]) throws(StoreError) -> (
-    kind: Kind, vhost: ByteString, name: ByteString, fields: FieldTable
-  ) {
-    guard key.count >= 2, let kind = Kind(rawValue: key[0]), key.count >= 2 + Int(key[1]),
-      let fields = value.withUnsafeBytes({ try? FieldReader.fields(of: $0) })
-    else { throw StoreError("a definition cannot be read: key \(key.prefix(64)), \(value.count) octets") }
-    let end = 2 + Int(key[1])
-    return (kind, ByteString(Array(key[2..<end])), ByteString(Array(key[end...])), fields)
-  }
 }
 
 extension Exchange {

@@ -9,9 +9,19 @@ final class Delayed {
   private let stored: StoredQueue?
   private var lastPosition: UInt64
 
+  /// Due, but for exchanges whose types are not there.
+  private var held: [ByteString: [LaterMessage]] = [:]
+
   enum Goal {
     case exchange(ByteString)
     case queue(ByteString)
+
+    fileprivate var ofLater: LaterMessage.Goal {
+      switch self {
+      case .exchange(let name): .exchange(name, filtered: true)
+      case .queue(let name): .queue(name, filtered: true)
+      }
+    }
   }
 
   init(vhost: VirtualHost, broker: Broker, stored: StoredQueue?) {
@@ -40,18 +50,22 @@ final class Delayed {
     _ delayed: QueuedMessage, to goal: Goal, by identity: Identity, _ milliseconds: Int64, after: Int64,
     hops: Int
   ) {
+    let sequel = LaterMessage(
+      vhost: vhost, goal: goal.ofLater, message: delayed.message, identity: identity,
+      delayedMilliseconds: milliseconds, hops: hops,
+      whenPublished: { [self] in if delayed.ticket != 0 { stored?.remove(delayed) } })
     broker.deadlines.after(milliseconds: after) { [self] in
-      let goal: LaterMessage.Goal =
-        switch goal {
-        case .exchange(let name): .exchange(name, filtered: true)
-        case .queue(let name): .queue(name, filtered: true)
-        }
-      broker.later.append(
-        LaterMessage(
-          vhost: vhost, goal: goal, message: delayed.message, identity: identity,
-          delayedMilliseconds: milliseconds, hops: hops,
-          whenPublished: { [self] in if delayed.ticket != 0 { stored?.remove(delayed) } }))
+      if case .exchange(let name) = goal, vhost.exchanges[name]?.type is Unavailable {
+        held[name, default: []].append(sequel)
+      } else {
+        broker.later.append(sequel)
+      }
     }
+  }
+
+  /// The type of an exchange is there again: what was due meanwhile goes on.
+  func release(_ exchange: ByteString) {
+    for sequel in held.removeValue(forKey: exchange) ?? [] { broker.later.append(sequel) }
   }
 
   // MARK: recovery

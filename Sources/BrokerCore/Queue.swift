@@ -447,6 +447,9 @@ public final class Queue {
     backlog.pageWasRead()
   }
 
+  /// The process ends in order: nobody consumes any more.
+  func endDeliveries() { stored?.endDeliveries() }
+
   /// The store has messages up to a ticket, and knows how far they may be delivered.
   func storeSettled(upTo ticket: Journal.Ticket, wasBlocked: Bool) {
     backlog.settled(upTo: ticket)

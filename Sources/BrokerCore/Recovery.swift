@@ -4,35 +4,39 @@ import AMQPWire
 /// do, when somebody wants theirs.
 
 extension Broker {
+  /// Far above what is ever given, and far below where counting ends.
+  static let mostNumber: UInt64 = 1 << 62
+
   /// - Throws: if the store cannot be read
   func recover(from store: any MessageStore) throws(StoreError) {
     let recovered = try store.recover()
+    for (number, cursor) in recovered.cursors where number > Self.mostNumber || !cursor.isSound {
+      throw StoreError("the data directory is damaged: queue \(number) has the cursor \(cursor)")
+    }
     var rest = recovered.cursors
     lastQueueNumber = rest.keys.max() ?? 0
     var bindings: [(vhost: VirtualHost, sequence: UInt64, fields: FieldTable)] = []
-    var definitions: [(kind: Definition.Kind, vhost: ByteString, name: ByteString, fields: FieldTable)] = []
-    for (key, value) in recovered.definitions { definitions.append(try Definition.read(key, value)) }
+    var definitions: [Definition] = []
+    for (key, value) in recovered.definitions { definitions.append(try Definition(key, value)) }
     for definition in definitions {
-      if let number = definition.fields["number"]?.integer {
-        lastQueueNumber = max(lastQueueNumber, UInt64(bitPattern: number))
-      }
+      if let number = definition.number { lastQueueNumber = max(lastQueueNumber, number) }
     }
-    func stored(_ fields: FieldTable) throws(StoreError) -> StoredQueue {
-      guard let journal, let number = fields["number"]?.integer else {
-        throw StoreError("a definition has no number: \(fields)")
+    func stored(_ definition: Definition) throws(StoreError) -> StoredQueue {
+      guard let journal, let number = definition.number else {
+        throw StoreError("the data directory is damaged: no number in the definition of '\(definition.name)'")
       }
-      let cursor = rest.removeValue(forKey: UInt64(bitPattern: number)) ?? StoreCursor()
-      return StoredQueue(number: UInt64(bitPattern: number), journal: journal, cursor: cursor)
+      let cursor = rest.removeValue(forKey: number) ?? StoreCursor()
+      return StoredQueue(number: number, journal: journal, cursor: cursor)
     }
     for definition in definitions where definition.kind == .virtualHost {
-      recoverVirtualHost(definition.vhost, delayed: try stored(definition.fields))
+      recoverVirtualHost(definition.vhost, delayed: try stored(definition))
     }
-    for (kind, vhostName, name, fields) in definitions {
-      guard kind != .virtualHost else { continue }
-      guard let vhost = vhosts[vhostName] else {
-        throw StoreError("vhost '\(vhostName)' is named by a definition and has none")
+    for definition in definitions where definition.kind != .virtualHost {
+      let (name, fields) = (definition.name, definition.fields)
+      guard let vhost = vhosts[definition.vhost] else {
+        throw StoreError("the data directory is damaged: no definition of vhost '\(definition.vhost)'")
       }
-      switch kind {
+      switch definition.kind {
       case .virtualHost: continue
       case .exchange:
         guard let asked = ExchangeDefinition(name: name, recovered: fields) else {
@@ -41,9 +45,9 @@ extension Broker {
         vhost.recover(asked)
       case .queue:
         guard let asked = QueueDefinition(name: name, recovered: fields) else {
-          throw StoreError("the definition of queue '\(name)' in vhost '\(vhostName)' cannot be read")
+          throw StoreError("the definition of queue '\(name)' in vhost '\(vhost.name)' cannot be read")
         }
-        vhost.recover(asked, stored: try stored(fields))
+        vhost.recover(asked, stored: try stored(definition))
       case .binding:
         let sequence = name.bytes.reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
         bindings.append((vhost, sequence, fields))
@@ -56,6 +60,15 @@ extension Broker {
       for number in rest.keys { journal.drop(StoredQueue(number: number, journal: journal)) }
     }
     for vhost in vhosts.values { vhost.recoverDelayed() }
+  }
+}
+
+extension StoreCursor {
+  /// Positions are in their order, and none so large that counting on would end.
+  var isSound: Bool {
+    let last = max(tail, deliveredUpTo)
+    return last < Broker.mostNumber && head >= 1 && head <= last + 1 && holesBelow <= last + 1 && count >= 0
+      && octets >= 0
   }
 }
 

@@ -20,7 +20,7 @@ public struct Settings: Sendable {
   public var transactionMaximum = 1_073_741_824
   /// Octets of messages that a queue holds in memory, and that all queues do: what is beyond waits in the store, if
   /// there is one.
-  public var queueMemoryMaximum = 16_777_216
+  public var queueMemoryMaximum = 8_388_608
   public var memoryMaximum = 268_435_456
   /// Octets that may wait for a peer that does not read; then its consumers get no more, and we read no
   /// more of what it sends.

@@ -36,6 +36,8 @@ final class StoredQueue {
   private var stride: UInt64 = 8
   private static let mostStride: UInt64 = 1024
   private var isBlocked = false
+  /// The highest position that was delivered.
+  private var deliveredUpTo: UInt64
   /// An earlier process has delivered up to here.
   let recoveredUpTo: UInt64
 
@@ -46,6 +48,7 @@ final class StoredQueue {
     frontier = Frontier(head: cursor.head)
     safeUpTo = cursor.deliveredUpTo
     wantedUpTo = cursor.deliveredUpTo
+    deliveredUpTo = cursor.deliveredUpTo
     recoveredUpTo = cursor.deliveredUpTo
   }
 
@@ -154,9 +157,9 @@ final class StoredQueue {
   func mayDeliver(_ queued: QueuedMessage) -> Bool {
     if queued.ticket == 0 || queued.isPagedOut || queued.position <= safeUpTo { return true }
     if journal.isOpen(queued.ticket) { return true }
+    if !isBlocked { stride = min(stride * 2, Self.mostStride) }
     isBlocked = true
     if wantedUpTo < queued.position {
-      stride = min(stride * 2, Self.mostStride)
       wantedUpTo = queued.position + stride
       news()
     }
@@ -166,6 +169,7 @@ final class StoredQueue {
   // hot:
   func delivered(_ queued: QueuedMessage) {
     guard queued.ticket != 0, !queued.isPagedOut else { return }
+    deliveredUpTo = max(deliveredUpTo, queued.position)
     if journal.isOpen(queued.ticket) {
       // It is written with its message.
       wantedUpTo = max(wantedUpTo, queued.position)
@@ -173,6 +177,14 @@ final class StoredQueue {
       wantedUpTo = queued.position + stride
       news()
     }
+  }
+
+  /// Nothing more is delivered: what was announced and did not happen is taken back.
+  func endDeliveries() {
+    guard wantedUpTo > deliveredUpTo || cursor.deliveredUpTo > deliveredUpTo else { return }
+    wantedUpTo = deliveredUpTo
+    cursor.deliveredUpTo = deliveredUpTo
+    news()
   }
 
   // MARK: the journal's calls

@@ -42,6 +42,11 @@ public final class VirtualHost {
 
   func topologyChanged() { topology &+= 1 }
 
+  func typeChanged(of exchange: Exchange) {
+    topologyChanged()
+    delayed.release(exchange.name)
+  }
+
   func hooksChanged() {
     for exchange in exchanges.values { exchange.chooseFilters() }
     for queue in queueTable.values { queue.chooseFilters() }

@@ -123,6 +123,7 @@ package final class Server: Sendable {
       if try await loop.submit({ core.value.isEmpty }).get() { break }
       try await loop.scheduleTask(in: .milliseconds(50)) {}.futureResult.get()
     }
+    try await loop.submit { core.value.broker.endDeliveries() }.get()
     // What comes back when its connection ends is written too. A store that takes longer has no room.
     for _ in 0..<1000 {
       if try await loop.submit({ core.value.journalIsIdle }).get() { break }

@@ -93,6 +93,7 @@
       do {
         try directory.refuseHeadless()
         database = try RocksDatabase(directory.storePath)
+        StoreDirectory.syncNames(in: path)
       } catch {
         directory.release()
         throw directory.error(of: error)

@@ -44,7 +44,10 @@
       var made = path.hasPrefix("/") ? "/" : ""
       for part in path.split(separator: "/") {
         made += made.isEmpty || made.hasSuffix("/") ? part : "/" + part
-        guard mkdir(made, 0o750) != 0, errno != EEXIST, errno != EISDIR else { continue }
+        guard mkdir(made, 0o750) != 0, errno != EEXIST, errno != EISDIR else {
+          syncNames(in: made + "/..")
+          continue
+        }
         let reason = errno
         guard !isDirectory(made) else { continue }
         throw StoreError("cannot create the data directory \(path): \(text(reason))")
@@ -136,6 +139,11 @@
       guard isWritten, rename(new, path + "/format") == 0 else {
         throw StoreError("cannot write to the data directory \(path): \(text(isWritten ? errno : reason))")
       }
+      syncNames(in: path)
+    }
+
+    /// The names in a folder are safe only when the folder itself is synced.
+    static func syncNames(in path: String) {
       let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
       if directory >= 0 {
         fsync(directory)

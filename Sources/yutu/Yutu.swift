@@ -8,6 +8,6 @@ struct Yutu: AsyncParsableCommand {
     commandName: "yutu",
     abstract: "An AMQP 0-9-1 broker that is programmed in Lua.",
     version: Version.current,
-    subcommands: [Serve.self, PluginCommand.self, ConfigCommand.self],
+    subcommands: [Serve.self, PluginCommand.self, ConfigCommand.self, StoreCommand.self],
     defaultSubcommand: Serve.self)
 }

@@ -350,6 +350,29 @@ final class StoredCore {
     #expect(try core.drain("q") == ["m"])
   }
 
+  @Test func `what is due for an exchange whose type is not there waits for the type`() throws {
+    let make: ExchangeTypeMaker = { (_) throws(ProtocolError) in Plain() }
+    try core.broker.install(exchangeType: "x-plain", make)
+    try core.queue("q")
+    try core.vhost.declare(ExchangeDefinition(name: "e", type: "x-plain", durable: true))
+    try core.vhost.bind(
+      source: try core.vhost.exchange("e"), to: .queue(try core.vhost.queue("q")), key: "", arguments: [:])
+    core.vhost.delay(StoredCore.message("m"), to: "e", by: .none, 1000)
+    core.settle()
+    core.clock.advance(seconds: 5)
+    for _ in 0..<2 {
+      try core.crash()
+      core.store.work()
+      core.clock.advance(seconds: 1)
+      core.broker.deadlines.runDue()
+      core.settle()
+      #expect(try core.vhost.queue("q").readyCount == 0)
+    }
+    try core.broker.install(exchangeType: "x-plain", make)
+    core.settle()
+    #expect(try core.drain("q") == ["m"])
+  }
+
   @Test func `a dead letter leaves its queue when it is in the next one`() throws {
     try core.queue("dead")
     let queue = try core.queue(

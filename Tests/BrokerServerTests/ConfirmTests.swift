@@ -4,6 +4,8 @@ import BrokerCore
 import BrokerTestKit
 import Testing
 
+@testable import BrokerServer
+
 /// An exchange type that refuses every message.
 private final class Refusing: ExchangeType {
   let routesByKeyAlone = true
@@ -390,5 +392,52 @@ extension TestClient {
         try await client.channelError(on: 2).text
           == "PRECONDITION_FAILED - cannot switch from confirm to tx mode")
     }
+  }
+}
+
+@Suite struct ConfirmsTests {
+  /// A publisher that keeps what it has not heard of, as clients do, against messages that become safe in batches.
+  @Test(arguments: 1...40) func `each message is told of once, and none before it is safe`(seed: Int) {
+    var chance = Chance(seed: UInt64(seed))
+    var confirms = Confirms()
+    var open: [UInt64: UInt64] = [:]
+    var refused: Set<UInt64> = []
+    var ticket: UInt64 = 0
+    var settled: UInt64 = 0
+    func hear() {
+      while let (upTo, multiple) = confirms.takeSettled(settled) {
+        let told = open.filter { multiple ? $0.key <= upTo : $0.key == upTo }
+        #expect(open[upTo] != nil, "seed \(seed): \(upTo) is told of and not open")
+        #expect(told.values.allSatisfy { $0 <= settled }, "seed \(seed): told before it was safe")
+        for number in told.keys { open[number] = nil }
+      }
+    }
+    for _ in 0..<300 {
+      switch chance.below(10) {
+      case 0..<6:
+        confirms.published += 1
+        if chance.oneIn(2) {
+          ticket += 1
+          confirms.ticket = ticket
+          open[confirms.published] = ticket
+        } else {
+          open[confirms.published] = 0
+        }
+      case 6:
+        confirms.published += 1
+        confirms.note(upTo: confirms.published - 1)
+        hear()
+        confirms.refuse(confirms.published)
+        refused.insert(confirms.published)
+      case 7: settled = min(ticket, settled + UInt64(chance.below(4)))
+      default:
+        confirms.note(upTo: confirms.published)
+        hear()
+      }
+    }
+    confirms.note(upTo: confirms.published)
+    settled = ticket
+    hear()
+    #expect(open.isEmpty && confirms.nextTicket == nil, "seed \(seed): not told of \(open.keys.sorted())")
   }
 }

@@ -21,7 +21,7 @@ struct Confirms {
 
   /// The next are noted apart from those until now.
   // hot:
-  fileprivate mutating func note(upTo number: UInt64) {
+  mutating func note(upTo number: UInt64) {
     defer { ticket = 0 }
     guard number > pairs.last?.upTo ?? told else { return }
     if ticket == 0, !pairs.isEmpty {
@@ -34,7 +34,7 @@ struct Confirms {
   /// Takes out what is safe.
   /// - Returns: up to which message, and whether it is one alone; nil if there is none to tell
   // hot:
-  fileprivate mutating func takeSettled(_ settled: Journal.Ticket) -> (upTo: UInt64, multiple: Bool)? {
+  mutating func takeSettled(_ settled: Journal.Ticket) -> (upTo: UInt64, multiple: Bool)? {
     var end = told
     while let first = pairs.first, first.ticket <= settled {
       end = first.upTo
@@ -44,26 +44,23 @@ struct Confirms {
     let start = told
     told = end
     // What was refused has been told of. The last of the rest is the one to name.
-    var among: UInt64 = 0
-    while let number = refused.last, number == end {
-      refused.removeLast()
+    var among = UInt64(refused.prefix { $0 <= end }.count)
+    while among > 0, refused[Int(among) - 1] == end {
+      refused.remove(at: Int(among) - 1)
+      among -= 1
       end -= 1
     }
-    while let number = refused.first, number <= end {
-      refused.removeFirst()
-      among += 1
-    }
-    let count = end - start - min(among, end - start)
-    guard count > 0 else { return nil }
-    return (end, count > 1 || among > 0)
+    refused.removeFirst(Int(among))
+    let count = end - start - among
+    return count > 0 ? (end, end - start > 1) : nil
   }
 
-  fileprivate mutating func refuse(_ number: UInt64) {
+  mutating func refuse(_ number: UInt64) {
     if pairs.isEmpty { told = number } else { refused.append(number) }
     if !pairs.isEmpty { pairs[pairs.count - 1].upTo = number }
   }
 
-  fileprivate var nextTicket: Journal.Ticket? { pairs.first?.ticket }
+  var nextTicket: Journal.Ticket? { pairs.first?.ticket }
 }
 
 extension ClientChannel {
