@@ -127,7 +127,7 @@ final class StoredCore {
     core.settle()
     holder.settle(40, multiple: true, .acknowledged)
     core.settle()
-    let number = try #require(queue.stored?.number)
+    let number = try #require(queue.levels[0].stored?.number)
     #expect(core.store.cursor(of: number)?.head == 41)
     #expect(core.store.cursor(of: number)?.count == 10)
     try core.crash()

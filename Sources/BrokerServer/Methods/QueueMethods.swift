@@ -10,6 +10,7 @@ extension ClientChannel {
     if method.passive {
       try checkAny(queue: asked)
       queue = try vhost.queue(asked, usedBy: connection.id)
+      queue.wasUsed()
     } else {
       guard !asked.hasPrefix("amq.") else {
         throw ProtocolError(.accessRefused, "queue name '\(asked)' contains reserved prefix 'amq.*'")
