@@ -27,7 +27,7 @@ class Message:
     transaction: int = 0
     confirmed: int = 0  # when; 0: not (yet)
     was_refused: bool = False
-    was_rolled_back: bool = False
+    was_rolled_back: bool = False  # or not committed
 
 
 @dataclass(slots=True)
@@ -118,9 +118,8 @@ class History:
 
     def refuse(self, message):
         message.was_refused = True
-
-    def roll_back(self, message):
-        message.was_rolled_back = True
+        with self.lock:
+            self.findings.append(f"refused: {name(message)} for {message.queues}")
 
     # Consumers
 

@@ -49,7 +49,10 @@ class Event:
 
 
 class Line:
-    """One connection. `listener(event)` gets deliveries, confirms, returns and what else nobody asked for."""
+    """One connection. `listener(event)` gets deliveries, confirms, returns and what else nobody asked for.
+
+    A listener must send nothing: it is called while frames are taken in, perhaps in the middle of sending.
+    """
 
     def __init__(self, port, listener=None, *, user="guest", password="guest"):
         self.listener = listener or (lambda event: None)
