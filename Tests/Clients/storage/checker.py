@@ -90,17 +90,9 @@ def _check_copy(history, queue, copy, findings):
             findings.add("undone", what)
         if message.due and delivery.wall < message.due - EARLY_SECONDS:
             findings.add("early", f"{what}, by {message.due - delivery.wall:.3f} s")
+        if delivery.is_back:
+            findings.add("back", what)
         before = delivery
-    if copy.acked and copy.processed:
-        _check_returns(history, queue, copy, findings)
-
-
-def _check_returns(history, queue, copy, findings):
-    last = copy.deliveries[-1]
-    if copy.is_closed and last.life > copy.acked_in:
-        findings.add("back", f"{name(last.message)} from '{queue}' in life {last.life}, acked in {copy.acked_in}")
-    elif last.life == copy.acked_in and last.at > copy.processed:
-        findings.add("back", f"{name(last.message)} from '{queue}' in the life of its ack, {last.life}")
 
 
 def _check_order(history, findings):

@@ -39,6 +39,7 @@ class Delivery:
     life: int
     at: int
     wall: float
+    is_back: bool = False  # though its ack had been stored
     may_repeat: bool = False  # it was given back, or its channel went: this life may see it again
 
 
@@ -130,9 +131,11 @@ class History:
             if message is None:
                 return None
             now, wall = time.monotonic_ns(), time.time()
-            delivery = Delivery(queue, message, redelivered, consumer, self.life, now, wall)
+            copy = self.copies[queue][message.number]
+            is_back = copy.is_closed or bool(copy.processed and copy.acked_in == self.life)
+            delivery = Delivery(queue, message, redelivered, consumer, self.life, now, wall, is_back)
             self.deliveries.append(delivery)
-            self.copies[queue][message.number].deliveries.append(delivery)
+            copy.deliveries.append(delivery)
             return delivery
 
     def _message(self, queue, octets):
