@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import threading
 
 from judge import places
 
@@ -13,16 +14,20 @@ SOURCE = pathlib.Path(__file__).with_name("powercut.c")
 KINDS = ("lost", "torn", "zeros")
 
 
-def library():
-    """The library, compiled when its source is newer."""
-    made = places.WORK / "powercut.so"
-    if not made.exists() or made.stat().st_mtime < SOURCE.stat().st_mtime:
-        new = made.with_name(f"powercut.{os.getpid()}.so")
+def compile_c(source, name, flags):
+    """A program of the tests, compiled when its source is newer; returns where it is."""
+    made = places.WORK / name
+    if not made.exists() or made.stat().st_mtime < source.stat().st_mtime:
+        new = made.with_name(f"{os.getpid()}-{threading.get_ident()}-{name}")
         compiler = os.environ.get("CC", "cc")
-        flags = ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-D_LARGEFILE64_SOURCE"]
-        subprocess.run([compiler, *flags, "-o", new, SOURCE, "-ldl", "-lpthread"], check=True)
+        flags = ["-O2", "-Wall", "-Wextra", "-Werror", *flags]
+        subprocess.run([compiler, *flags, "-o", new, source, "-ldl", "-lpthread"], check=True)
         os.replace(new, made)
     return made
+
+
+def library():
+    return compile_c(SOURCE, "powercut.so", ["-shared", "-fPIC", "-D_LARGEFILE64_SOURCE"])
 
 
 class Disk:
