@@ -35,6 +35,7 @@ class Client(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.broker, self.history, self.chance = broker, history, chance
         self.is_retired = threading.Event()
+        self.is_blocked = False  # the broker said so
         self.line = None
 
     def run(self):
@@ -65,7 +66,9 @@ class Client(threading.Thread):
             raise refusal
 
     def heard(self, event):
-        if event.name not in ("connection.blocked", "connection.unblocked"):
+        if event.name in ("connection.blocked", "connection.unblocked"):
+            self.is_blocked = event.name == "connection.blocked"
+        else:
             self.complain(f"{event.name} {event.fields}")
 
 
