@@ -35,6 +35,8 @@ class Findings:
         return Counter(text.split(":", 1)[0] for text in self.texts)
 
     def __str__(self):
+        if not self.texts:
+            return ""
         shown = "\n".join(self.texts[:20])
         more = f"\n… and {len(self.texts) - 20} more" if len(self.texts) > 20 else ""
         return f"{dict(self.kinds())}\n{shown}{more}"

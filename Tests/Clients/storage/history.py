@@ -78,6 +78,9 @@ class History:
     def end_life(self, how):
         """All clients have seen the end. Closes the copies whose acks must have been stored."""
         self.ends[self.life] = how
+        if how == "stop":
+            # Connections are closed one after the other, and what one gives back goes to the next.
+            self.unsettled_queues.update((self.life, queue) for queue in self.copies)
         for queue, copies in self.open.items():
             fence = self.last_confirmed.get((self.life, queue), 0)
             for number, copy in list(copies.items()):

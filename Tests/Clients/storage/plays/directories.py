@@ -3,7 +3,6 @@
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import unittest
 
@@ -95,13 +94,6 @@ class Directories(unittest.TestCase):
         (self.data / "store" / "CURRENT").unlink()
         self.assert_refused()
         self.assertTrue(list(self.data.glob("store/MANIFEST-*")), "it made a new store over the old one")
-
-    def test_one_without_its_store(self):
-        """A format, and no store: a new and empty one there would hide that all is gone."""
-        self.fill()
-        shutil.rmtree(self.data / "store")
-        self.assert_refused()
-        self.assertEqual(self.check().returncode, 1)
 
     def test_a_newer_format(self):
         self.fill()
