@@ -1,5 +1,6 @@
-"""Publishes numbers with confirms through kombu, which connects again by itself: URL COUNT"""
+"""Publishes numbers with confirms through kombu, which connects again by itself, until Ctrl-C: URL"""
 
+import itertools
 import sys
 
 from kombu import Connection, Queue
@@ -7,7 +8,7 @@ from kombu import Connection, Queue
 numbers = Queue("numbers", durable=True)
 with Connection(sys.argv[1], transport_options={"confirm_publish": True}) as connection:
     producer = connection.Producer()
-    for number in range(int(sys.argv[2])):
+    for number in itertools.count():
         producer.publish(
             {"number": number},
             routing_key="numbers",
@@ -17,4 +18,3 @@ with Connection(sys.argv[1], transport_options={"confirm_publish": True}) as con
             retry_policy={"interval_start": 0, "interval_step": 0.1, "interval_max": 0.3, "max_retries": 200},
         )
         print("confirmed", number, flush=True)
-print("all are confirmed", flush=True)

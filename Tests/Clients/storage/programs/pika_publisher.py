@@ -1,25 +1,21 @@
-"""Publishes numbers with confirms, one after the other, over all that happens to the broker: URL COUNT"""
+"""Publishes numbers with confirms, over all that happens to the broker, until Ctrl-C: URL"""
 
 import sys
 import time
 
 import pika
 
-url, count = sys.argv[1], int(sys.argv[2])
 number = 0
-while number < count:
+while True:
     try:
-        connection = pika.BlockingConnection(pika.URLParameters(url))
+        connection = pika.BlockingConnection(pika.URLParameters(sys.argv[1]))
         channel = connection.channel()
         channel.queue_declare("numbers", durable=True)
         channel.confirm_delivery()
-        while number < count:
-            channel.basic_publish(
-                "", "numbers", str(number).encode(), pika.BasicProperties(delivery_mode=2), mandatory=True
-            )
+        while True:
+            properties = pika.BasicProperties(delivery_mode=2)
+            channel.basic_publish("", "numbers", str(number).encode(), properties, mandatory=True)
             print("confirmed", number, flush=True)
             number += 1
-        connection.close()
     except (pika.exceptions.AMQPConnectionError, pika.exceptions.ChannelClosedByBroker):
         time.sleep(0.1)
-print("all are confirmed", flush=True)
