@@ -50,7 +50,7 @@ class Conversations(unittest.TestCase):
             end()
             self.broker.start()
             go_on()
-        publisher.interrupt()
+        publisher.kill()
         confirmed = self.numbers(publisher, "confirmed")
         eventually(
             lambda: set(confirmed) <= set(self.numbers(worker, "got")),

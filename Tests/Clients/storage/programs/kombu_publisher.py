@@ -1,4 +1,4 @@
-"""Publishes numbers with confirms through kombu, which connects again by itself, until Ctrl-C: URL"""
+"""Publishes numbers with confirms through kombu, which connects again by itself for ever: URL"""
 
 import itertools
 import sys

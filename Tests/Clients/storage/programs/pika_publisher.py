@@ -1,4 +1,4 @@
-"""Publishes numbers with confirms, over all that happens to the broker, until Ctrl-C: URL"""
+"""Publishes numbers with confirms, over all that happens to the broker for ever: URL"""
 
 import sys
 import time
