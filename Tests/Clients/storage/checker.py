@@ -1,6 +1,6 @@
 """Judges a history: what was lost, what came back, what came in the wrong order. Knows no client.
 
-lost        confirmed and persistent, but from one of its queues it was never delivered to somebody who acked it
+lost        confirmed and persistent, but from one of its queues it never came to somebody who acked it
 back        acked, the channel's round trip after the ack ended, later a persistent publish to the same queue
             was sent and confirmed in that life (or the life ended in order): the ack was stored before that
             publish was; and still it was delivered again

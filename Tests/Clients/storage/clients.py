@@ -1,4 +1,7 @@
-"""Clients of the crash test, a thread and a connection each, that live until the broker goes. Judge nothing."""
+"""Clients of the crash test, a thread and a connection each, that live until the broker goes.
+
+They tell the history what they do and see, and judge nothing.
+"""
 
 import collections
 import threading

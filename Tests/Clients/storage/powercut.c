@@ -179,7 +179,7 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
   return remove(path);
 }
 
-/* Makes the names in the disk's tree those of the folder: new ones first, then those that went. Under lock. */
+/* Makes the names in the disk's tree those of the folder: new ones first, then those that went. Locked. */
 static void sync_folder(const char *folder) {
   char on_disk[PATH_MAX * 2], name[PATH_MAX * 2 + 300], twin[PATH_MAX * 2 + 300], inode[PATH_MAX + 64];
   static unsigned long names;

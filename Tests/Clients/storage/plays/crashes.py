@@ -37,7 +37,7 @@ class Kills(unittest.TestCase):
             if chance.random() < 0.08:
                 crash.live(chance.uniform(0.1, 1.5), how="stop")
                 continue
-            crash.live(chance.uniform(0.02, 1.8 * SECONDS / ROUNDS - 0.9))
+            crash.live(chance.uniform(0.02, max(0.1, 1.8 * SECONDS / ROUNDS - 0.9)))
             kills += 1
         crash.begin()
         seconds = crash.drain()

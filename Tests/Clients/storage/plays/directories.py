@@ -1,7 +1,6 @@
 """Data directories that a broker cannot use: each start ends with code 1 and one line that says why."""
 
 import os
-import pathlib
 import re
 import subprocess
 import unittest
@@ -34,7 +33,8 @@ class Directories(unittest.TestCase):
 
     def run_yutu(self, *words):
         command = [str(word) for word in (places.broker_program(), *words)]
-        return subprocess.run(command, cwd=self.broker.folder, capture_output=True, text=True, timeout=SECONDS)
+        options = {"cwd": self.broker.folder, "capture_output": True, "text": True}
+        return subprocess.run(command, timeout=SECONDS, **options)
 
     def assert_refused(self, *texts, data=None):
         """The start fails as it should, with one line that names the directory and holds these texts."""
@@ -143,16 +143,27 @@ class Directories(unittest.TestCase):
         self.assertEqual(self.check().returncode, 1)
         self.assertTrue(self.broker.runs)
 
-    def test_octets_that_were_changed_are_found(self):
-        """In the file that holds the messages, whichever that is."""
+    def test_octets_that_were_changed_in_a_table_are_found(self):
         self.fill(1000)
-        largest = max(self.octet_files(), key=lambda path: path.stat().st_size)
+        # A start writes what the log holds into tables.
+        self.broker.start()
+        self.broker.stop()
+        self.assertEqual(self.check().returncode, 0)
+        self.change_octets(".sst")
+        done = self.check()
+        self.assertEqual(done.returncode, 1, f"{done.stdout}\n{done.stderr}")
+
+    def test_octets_that_were_changed_in_the_log_are_found(self):
+        self.fill(1000)
+        self.change_octets(".log")
+        done = self.check()
+        self.assertEqual(done.returncode, 1, f"{done.stdout}\n{done.stderr}")
+
+    def change_octets(self, suffix):
+        """In the middle of the largest such file: there are messages."""
+        files = [path for path in (self.data / "store").iterdir() if path.suffix == suffix]
+        largest = max(files, key=lambda path: path.stat().st_size)
         octets = bytearray(largest.read_bytes())
         at = len(octets.rstrip(b"\0")) // 2
         octets[at : at + 64] = bytes(64)
         largest.write_bytes(octets)
-        done = self.check()
-        self.assertEqual(done.returncode, 1, f"{largest.name}: {done.stdout}\n{done.stderr}")
-
-    def octet_files(self):
-        return [path for path in pathlib.Path(self.data / "store").iterdir() if path.suffix in (".sst", ".log")]
