@@ -10,6 +10,8 @@ from clients import Consumer, Getter, Habit, Publisher, Route, TransactionPublis
 from history import History
 
 DRAIN_SECONDS = 90
+# Lines of the section [data]: in some lives queues keep next to nothing in memory.
+MEMORIES = ("", "queue_memory = 65536\n", "queue_memory = 16384\nmemory = 1048576\n")
 MEGABYTE = ((1, 1 << 20),)
 FANOUT = ("wide-1", "wide-2", "wide-3")
 
@@ -93,8 +95,10 @@ class Missing(Wrong):
 
 
 class Crash:
-    def __init__(self, broker, seed):
+    def __init__(self, broker, seed, config="[data]\n"):
+        """`config` ends within the section [data]."""
         self.broker = broker
+        self.config = config
         self.seed = seed
         self.chance = random.Random(seed)
         self.history = History()
@@ -187,6 +191,7 @@ class Crash:
 
     def begin(self, environment=None):
         life = self.history.begin_life()
+        self.broker.configure(self.config + self.chance.choice(MEMORIES))
         self.broker.start(environment)
         if life == 1:
             self.declare()

@@ -45,11 +45,7 @@ class PoweredBroker(DurableBroker):
 
 def crash_with(durability, name):
     chance = random.Random(SEED)
-    config = f"""
-        [data]
-        durability = "{durability}"
-    """
-    return Crash(PoweredBroker(name, chance, config=config), SEED)
+    return Crash(PoweredBroker(name, chance), SEED, f'[data]\ndurability = "{durability}"\n')
 
 
 class Cuts(unittest.TestCase):
