@@ -57,9 +57,11 @@ class DurableBroker:
         self.starts.append(time.monotonic() - began)
         return self.starts[-1]
 
-    def start_and_kill(self, seconds):
+    def start_and_kill(self, seconds, environment=None):
         """SIGKILL so soon after the start of the process, ready or not."""
-        self.process = Process(self.command(), merged=True, cwd=self.folder)
+        self.process = Process(
+            self.command(), merged=True, cwd=self.folder, env={**os.environ, **(environment or {})}
+        )
         time.sleep(seconds)
         self.kill()
 

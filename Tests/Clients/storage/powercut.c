@@ -5,6 +5,7 @@
 
      inodes/N     the octets of file N when it was last synced (fsync, fdatasync, sync, syncfs, O_SYNC)
      tree/PATH    hard links to inodes/N: the names as they were when their folder was last synced
+     ready/       made when all that was there before is in the two; the program has not begun before
 
    A file that was synced under a name that was not is gone after the cut; so is a rename whose folder nobody
    synced. The real fsync is not called: nothing here needs it. What the program loses when it is killed is
@@ -319,6 +320,8 @@ __attribute__((constructor)) static void begin(void) {
   }
   root_length = strlen(root);
   sync_all(); /* what is there now was there for long */
+  snprintf(path, sizeof path, "%s/ready", disk);
+  if (mkdir(path, 0700)) give_up("cannot make", path);
 }
 
 /* The calls */

@@ -49,6 +49,8 @@ class Disk:
 
     def cut(self, kind, chance):
         """The program was killed: puts what the disk has in the folder's place. Returns the octets lost."""
+        if not (self.kept / "ready").exists():
+            return 0  # it was killed before it began
         was = self.folder.with_name(self.folder.name + ".was")
         shutil.rmtree(was, ignore_errors=True)
         os.rename(self.folder, was)

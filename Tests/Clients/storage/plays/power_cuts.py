@@ -29,6 +29,10 @@ class PoweredBroker(DurableBroker):
         power = {} if self.has_mains else self.disk.environment()
         return super().start({**power, **(environment or {})})
 
+    def start_and_kill(self, seconds, environment=None):
+        power = {} if self.has_mains else self.disk.environment()
+        super().start_and_kill(seconds, {**power, **(environment or {})})
+
     def kill(self):
         super().kill()
         if self.has_mains:

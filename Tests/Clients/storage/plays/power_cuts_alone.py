@@ -125,6 +125,12 @@ os.copy_file_range(f, h, 4, 0); os.fdatasync(h)
         self.assertEqual(zeros.rstrip("\0"), "one")
         self.assertGreater(len(zeros), 3)
 
+    def test_a_program_that_was_killed_before_it_began_has_lost_nothing(self):
+        self.disk.environment()
+        (self.disk.kept / "tree").mkdir()
+        self.disk.cut("lost", random.Random(0))
+        self.assertEqual([path.name for path in self.disk.folder.iterdir()], ["old"])
+
     def test_a_shared_mapping_ends_the_program(self):
         program = WORDS + "import mmap; f = new('old'); mmap.mmap(f, 3)"
         command = [sys.executable, "-S", "-c", program, str(self.disk.folder)]
