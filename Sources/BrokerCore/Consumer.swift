@@ -57,7 +57,7 @@ public final class Consumer {
   }
 
   /// The queue is gone: the client is told, if it wants to know.
-  func cancelledByQueue() { outlet.consumerCancelled(tag) }
+  public func cancelledByQueue() { outlet.consumerCancelled(tag) }
 }
 
 /// Where a consumer's deliveries go: a channel's outbox, or a test's list.

@@ -57,6 +57,7 @@ final class Level {
     var queued = QueuedMessage(message: message, position: lastPosition)
     queued.priority = priority
     queued.expires = expires
+    queued.redelivered = message.header.mayHaveBeenDelivered
     if keepsMessages { keep(&queued, unlessTakenBy: consumer) }
     return queued
   }

@@ -348,17 +348,16 @@ public final class Queue {
     if autoDelete, hadConsumer, consumers.isEmpty, !isDeleted { vhost.remove(self) }
   }
 
-  /// Ends the queue: its messages are dropped and its consumers told.
-  func close() {
+  /// Ends the queue: its messages are dropped.
+  /// - Returns: its consumers, who are to be told
+  func close() -> [Consumer] {
     isDeleted = true
     for level in levels { level.close() }
     answerGetters()
     let all = consumers.all
     consumers.removeAll()
-    for consumer in all {
-      consumer.isSubscribed = false
-      consumer.cancelledByQueue()
-    }
+    for consumer in all { consumer.isSubscribed = false }
+    return all
   }
 
   // MARK: the store

@@ -383,18 +383,24 @@ public final class VirtualHost {
   public func hasReplyQueue(_ address: ByteString) -> Bool { replyQueues[address] != nil }
 
   public func remove(_ queue: Queue) {
+    for consumer in takeOut(queue) { consumer.cancelledByQueue() }
+  }
+
+  /// Removes a queue.
+  /// - Returns: its consumers, who are to be told
+  public func takeOut(_ queue: Queue) -> [Consumer] {
     if replyQueues[queue.name] === queue {
       replyQueues[queue.name] = nil
       topologyChanged()
       return queue.close()
     }
-    guard queueTable[queue.name] === queue else { return }
+    guard queueTable[queue.name] === queue else { return [] }
     queueTable[queue.name] = nil
     topologyChanged()
     for binding in queue.incoming { remove(binding) }
     if queue.durable { broker.journal?.define(queue.definitionKey, nil) }
-    queue.close()
-    broker.hooks.happened(.queueDeleted(queue))
+    defer { broker.hooks.happened(.queueDeleted(queue)) }
+    return queue.close()
   }
 
   // MARK: bindings
