@@ -33,7 +33,7 @@ struct Definition {
       }
       if !numbers.isEmpty, numbers.count == values.count { return numbers }
     }
-    throw StoreError("the data directory is damaged: the definition of '\(name)' has no numbers")
+    throw StoreError("damaged: the definition of '\(name)' has no numbers")
   }
 
   static func numbers(_ numbers: [UInt64]) -> FieldValue {

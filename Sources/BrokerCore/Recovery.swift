@@ -11,7 +11,7 @@ extension Broker {
   func recover(from store: any MessageStore) throws(StoreError) {
     let recovered = try store.recover()
     for (number, cursor) in recovered.cursors where number > Self.mostNumber || !cursor.isSound {
-      throw StoreError("the data directory is damaged: queue \(number) has the cursor \(cursor)")
+      throw StoreError("damaged: queue \(number) has the cursor \(cursor)")
     }
     var rest = recovered.cursors
     lastQueueNumber = rest.keys.max() ?? 0
@@ -33,7 +33,7 @@ extension Broker {
     for definition in definitions where definition.kind != .virtualHost {
       let (name, fields) = (definition.name, definition.fields)
       guard let vhost = vhosts[definition.vhost] else {
-        throw StoreError("the data directory is damaged: no definition of vhost '\(definition.vhost)'")
+        throw StoreError("damaged: no definition of vhost '\(definition.vhost)'")
       }
       switch definition.kind {
       case .virtualHost: continue

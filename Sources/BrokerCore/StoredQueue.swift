@@ -210,6 +210,8 @@ final class StoredQueue {
     frontRemoved = false
     hasNews = false
     cursor.head = head
+    // Nothing of the last positions was kept perhaps, and they were given all the same.
+    cursor.tail = max(cursor.tail, head - 1)
     cursor.deliveredUpTo = max(cursor.deliveredUpTo, wantedUpTo)
     if cursor.holesBelow <= head { cursor.holesBelow = 0 }
     change.cursor = cursor

@@ -197,6 +197,24 @@ final class StoredCore {
     #expect(try core.drain("q") == ["a*"])
   }
 
+  @Test func `a position is given once, whatever went at the end`() throws {
+    let queue = try core.queue("q")
+    try core.publish("a", to: "q")
+    try core.publish("b", to: "q", persistent: false)
+    core.settle()
+    let holder = Holder()
+    try holder.consume(queue)
+    core.settle()
+    holder.settle(2, multiple: true, .acknowledged)
+    core.broker.endDeliveries()
+    core.settle()
+    try core.crash()
+    try core.publish("c", to: "q")
+    core.settle()
+    try core.crash()
+    #expect(try core.drain("q") == ["c"])
+  }
+
   @Test func `a purge leaves what is unsettled`() throws {
     let queue = try core.queue("q")
     try core.publish("a", "b", "c", "d", to: "q")
@@ -370,7 +388,8 @@ final class StoredCore {
     }
     try core.broker.install(exchangeType: "x-plain", make)
     core.settle()
-    #expect(try core.drain("q") == ["m"])
+    // It may have been on its way when the process ended.
+    #expect(try core.drain("q") == ["m*"])
   }
 
   @Test func `a dead letter leaves its queue when it is in the next one`() throws {
