@@ -198,6 +198,13 @@ public struct QueuedMessage: Comparable {
   /// The journal has it to make room in memory, not to keep it.
   var isPagedOut = false
 
+  /// What the store keeps beside it; mostly nothing.
+  // hot:
+  var extra: StoredExtra? {
+    guard expires != 0 || redelivered else { return nil }
+    return StoredExtra(expiresMilliseconds: expires, isRedelivered: redelivered)
+  }
+
   public static func == (left: QueuedMessage, right: QueuedMessage) -> Bool {
     left.position == right.position
   }

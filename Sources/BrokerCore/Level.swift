@@ -66,8 +66,7 @@ final class Level {
   private func keep(_ queued: inout QueuedMessage, unlessTakenBy consumer: Consumer?) {
     guard let stored else { return }
     if queued.message.isPersistent, !(consumer?.noAck ?? false) {
-      let extra = queued.expires == 0 ? nil : StoredExtra(expiresMilliseconds: queued.expires)
-      queued.ticket = stored.append(queued.message, at: queued.position, extra: extra)
+      queued.ticket = stored.append(queued.message, at: queued.position, extra: queued.extra)
       if consumer != nil { stored.delivered(queued) }
     } else {
       stored.passed(queued.position)
@@ -85,8 +84,7 @@ final class Level {
     var queued = queued
     if queued.ticket == 0 {
       if stored == nil { makeStored() }
-      let extra = queued.expires == 0 ? nil : StoredExtra(expiresMilliseconds: queued.expires)
-      queued.ticket = stored?.appendTransient(queued.message, at: queued.position, extra: extra) ?? 0
+      queued.ticket = stored?.appendTransient(queued.message, at: queued.position, extra: queued.extra) ?? 0
       queued.isPagedOut = true
     }
     backlog.appendBehind(queued)
@@ -158,7 +156,9 @@ final class Level {
     var back = queued
     back.message = message
     guard queued.ticket != 0, let stored else { return back }
-    let extra = StoredExtra(dueMilliseconds: dueMilliseconds, expiresMilliseconds: queued.expires)
+    // It comes back as one that was delivered.
+    let extra = StoredExtra(
+      dueMilliseconds: dueMilliseconds, expiresMilliseconds: queued.expires, isRedelivered: true)
     back.ticket = stored.rewrite(queued, as: message, extra: extra)
     return back
   }
@@ -204,7 +204,7 @@ final class Level {
       var queued = QueuedMessage(message: item.message, position: item.position)
       queued.priority = priority
       queued.expires = item.extra.expiresMilliseconds
-      queued.redelivered = item.position <= stored.recoveredUpTo
+      queued.redelivered = item.extra.isRedelivered || item.position <= stored.recoveredUpTo
       if item.isTransient {
         transient = (transient?.lowerBound ?? item.position)..<next
       } else {

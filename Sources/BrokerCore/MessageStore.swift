@@ -142,11 +142,17 @@ public struct StoredExtra: Equatable, Sendable {
   public var dueMilliseconds: UInt64
   /// Not after that moment; 0: always.
   public var expiresMilliseconds: UInt64
+  /// It was delivered already, or may have been.
+  public var isRedelivered: Bool
   /// What the core wants to know again of a delayed message: a table's octets, mostly none.
   public var note: [UInt8]
 
-  public init(dueMilliseconds: UInt64 = 0, expiresMilliseconds: UInt64 = 0, note: [UInt8] = []) {
+  public init(
+    dueMilliseconds: UInt64 = 0, expiresMilliseconds: UInt64 = 0, isRedelivered: Bool = false,
+    note: [UInt8] = []
+  ) {
     self.dueMilliseconds = dueMilliseconds
+    self.isRedelivered = isRedelivered
     self.expiresMilliseconds = expiresMilliseconds
     self.note = note
   }

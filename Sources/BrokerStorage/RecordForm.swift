@@ -97,6 +97,7 @@
     static let hasExtra: UInt8 = 1
     static let hasSharedBody: UInt8 = 2
     static let hasExpiry: UInt8 = 4
+    static let isRedelivered: UInt8 = 8
     static let mostHeaderCount = 7 + 12 + 16 + 8
 
     /// Writes what stands before the note and the message.
@@ -130,6 +131,7 @@
         put(extra.expiresMilliseconds, to + count)
         count += 8
       }
+      if extra.isRedelivered { flags |= isRedelivered }
       to.storeBytes(of: recordVersion | flags, as: UInt8.self)
       return count
     }
@@ -144,7 +146,7 @@
 
       /// - Returns: nil if it is none
       init?(_ value: UnsafeRawBufferPointer) {
-        guard value.count >= 7, value[0] & 0xF0 == recordVersion, value[0] & 0x08 == 0 else { return nil }
+        guard value.count >= 7, value[0] & 0xF0 == recordVersion else { return nil }
         envelopeCount = Int(UInt16(bigEndian: value.loadUnaligned(fromByteOffset: 1, as: UInt16.self)))
         propertiesCount = Int(UInt32(bigEndian: value.loadUnaligned(fromByteOffset: 3, as: UInt32.self)))
         var offset = 7
@@ -172,7 +174,9 @@
         }
         guard value.count - offset >= noteCount else { return nil }
         let note = noteCount == 0 ? [] : [UInt8](value[offset..<offset + noteCount])
-        extra = StoredExtra(dueMilliseconds: due, expiresMilliseconds: expires, note: note)
+        extra = StoredExtra(
+          dueMilliseconds: due, expiresMilliseconds: expires,
+          isRedelivered: value[0] & RecordForm.isRedelivered != 0, note: note)
         octets = UnsafeRawBufferPointer(rebasing: value[(offset + noteCount)...])
       }
     }
