@@ -136,9 +136,7 @@ package final class ScriptedExchange: ExchangeType {
         try routes.route(&view, budget: plugin.routeBudget)
       }
     } catch {
-      plugin.report(error, "route of exchange '\(exchange.name)'", on: message)
-      if plugin.manifest.onError.route == .pass { return }
-      throw ProtocolError(.preconditionFailed, "exchange type '\(plugin.name)' failed: \(error.message)")
+      return try failed(error, message)
     }
     switch routing {
     case .routed(let ids, let queues):
@@ -151,8 +149,22 @@ package final class ScriptedExchange: ExchangeType {
     case .denied(let text):
       throw ProtocolError(.preconditionFailed, String(decoding: text.buffer, as: UTF8.self))
     case .dropped: destinations.drop()
-    case .delayed(let milliseconds): destinations.delay(milliseconds: milliseconds)
+    case .delayed(let milliseconds, let change):
+      let changed: Message?
+      do throws(ProtocolError) {
+        changed = try change.applied(to: message)
+      } catch {
+        return try failed(LuaError(.runtime, error.text), message)
+      }
+      destinations.delay(milliseconds: milliseconds, as: changed)
     }
+  }
+
+  /// - Throws: 406, unless the plugin says that a message is unroutable then
+  private func failed(_ error: LuaError, _ message: Message) throws(ProtocolError) {
+    plugin.report(error, "route of exchange '\(exchange.name)'", on: message)
+    if plugin.manifest.onError.route == .pass { return }
+    throw ProtocolError(.preconditionFailed, "exchange type '\(plugin.name)' failed: \(error.message)")
   }
 }
 

@@ -50,7 +50,12 @@ final class ScriptedFilter: MessageFilter {
     case .none, .allow: return .pass
     case .deny(let reason): return .denied(String(decoding: reason.buffer, as: UTF8.self))
     case .drop(let reason): return .dropped(String(decoding: reason.buffer, as: UTF8.self))
-    case .delay(let milliseconds): return .delayed(milliseconds: milliseconds)
+    case .delay(let milliseconds, let change):
+      do throws(ProtocolError) {
+        return .delayed(milliseconds: milliseconds, as: try change.applied(to: message))
+      } catch {
+        return failed(LuaError(.runtime, error.text), message)
+      }
     case .throttle(let milliseconds):
       guard stage != .deliver else {
         return failed(LuaError(.runtime, "throttle is no verdict for deliver: nobody publishes"), message)
@@ -58,10 +63,7 @@ final class ScriptedFilter: MessageFilter {
       return .throttled(milliseconds: milliseconds)
     case .change(let content):
       do throws(ProtocolError) {
-        let change = try MessageChange(try FieldReader.fields(of: content.buffer))
-        let changed = try change.applied(to: message)
-        changed.header.extraKeys = message.header.extraKeys
-        return .changed(changed)
+        return try content.applied(to: message).map { .changed($0) } ?? .pass
       } catch {
         return failed(LuaError(.runtime, error.text), message)
       }
@@ -72,6 +74,17 @@ final class ScriptedFilter: MessageFilter {
     plugin.report(error, "filters.\(stage.rawValue)", on: message)
     if plugin.manifest.onError.filter(stage) == .pass { return .pass }
     return .failed("filter '\(name)' failed: \(error.message)")
+  }
+}
+
+extension LuaBytes {
+  /// The message with these fields of `change{…}` or `delay(ms, {…})`; nil if there are none.
+  /// - Throws: 406 that names the field that is wrong
+  func applied(to message: Message) throws(ProtocolError) -> Message? {
+    guard count > 0 else { return nil }
+    let changed = try MessageChange(try FieldReader.fields(of: buffer)).applied(to: message)
+    changed.header.extraKeys = message.header.extraKeys
+    return changed
   }
 }
 
@@ -134,7 +147,12 @@ final class ScriptedDeadLetterPolicy: DeadLetterPolicy {
       switch verdict {
       case .none, .allow: return .pass
       case .drop(let reason): return .dropped(String(decoding: reason.buffer, as: UTF8.self))
-      case .delay(let milliseconds): return .delayed(milliseconds: milliseconds)
+      case .delay(let milliseconds, let change):
+        do throws(ProtocolError) {
+          return .delayed(milliseconds: milliseconds, as: try change.applied(to: message))
+        } catch {
+          throw LuaError(.runtime, error.text)
+        }
       case .deny, .change, .throttle:
         throw LuaError(.runtime, "dead_letter returned a verdict that is neither delay nor drop")
       }

@@ -100,7 +100,7 @@ struct LuaGuard {
     bool clocks_stopped;
     int64_t stopped_wall, stopped_monotonic;
     // Strings, so that reading a verdict allocates nothing.
-    int key_verdict, key_reason, key_name, key_milliseconds;
+    int key_verdict, key_reason, key_name, key_milliseconds, key_change;
 
     // What the libraries keep.
     bool dry;  // a trial: nothing is written outside of the interpreter
@@ -274,6 +274,9 @@ struct LGHook {
 };
 bool lg_push_path(lua_State *L, LGBytes path);  // what stands there in the plugin's table; false: nil
 int lg_fail(LuaGuard *guard, const char *format, ...);  // sets the error of a call that has ended well
+// What stands in delay(ms, {…}), as field table content; empty without. Takes a protected call, whose status it
+// returns, with the error at the top.
+int lg_take_change(lua_State *L, int verdict, LGBytes *change);
 
 // tasks.c
 int lg_answer_waits(lua_State *L);
@@ -296,6 +299,7 @@ int lg_open_routes_body(lua_State *L);  // takes an Opening
 int lg_bind_body(lua_State *L);         // takes a NewBinding; raises LG_REFUSED when `bind` says deny
 void lg_prepare(lua_State *L, LGRoutes *routes);
 void lg_raise_denial(lua_State *L);  // LG_REFUSED with the script's text when the value on top is a denial
+// Reads what route returned. The status of lua_pcall, with an error at the top; or what is wrong with it.
 int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRouteResult *result,
                const char **problem);
 

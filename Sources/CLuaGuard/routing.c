@@ -299,7 +299,7 @@ static const char *take_verdict(lua_State *L, LuaGuard *guard, int index, const 
     return NULL;
 }
 
-// Reads what route returned, with functions that neither raise nor allocate from Lua: it may run unprotected.
+// With functions that neither raise nor allocate from Lua, but for one protected call: it may run unprotected.
 int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRouteResult *result,
                const char **problem) {
     const char *verdict;
@@ -313,6 +313,7 @@ int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRou
         verdict = lg_verdict(L, index);
         if (verdict && strcmp(verdict, "queue") != 0) {
             *problem = take_verdict(L, guard, index, verdict, result);
+            if (result->verdict == LG_DELAYED) return lg_take_change(L, index, &result->text);
         } else if (verdict) {
             lua_pushvalue(L, index);
             *problem = add_target(L, guard, routes);
@@ -332,7 +333,7 @@ int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRou
         *problem = add_target(L, guard, routes);
         lua_pop(L, 1);
     }
-    if (*problem) return LG_RUNTIME;
+    if (*problem) return LUA_OK;
     for (size_t i = 0; i < guard->queue_count; i++) {
         guard->queues[i].bytes = guard->text.bytes + (uintptr_t)guard->queues[i].bytes;
     }
@@ -340,7 +341,7 @@ int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRou
     result->id_count = guard->id_count;
     result->queues = guard->queues;
     result->queue_count = guard->queue_count;
-    return LG_OK;
+    return LUA_OK;
 }
 
 void lg_prepare(lua_State *L, LGRoutes *routes) {
@@ -383,7 +384,7 @@ LGStatus lg_routes_route(LGRoutes *routes, const LGMessage *message, LGBudget bu
     lua_getiuservalue(L, -1, ROUTES_INDEX);
     int status = lua_pcall(L, 3, 1, SLOT_HANDLER);
     const char *problem = NULL;
-    if (status == LUA_OK) lg_collect(L, guard, routes, SLOTS + 1, result, &problem);
+    if (status == LUA_OK) status = lg_collect(L, guard, routes, SLOTS + 1, result, &problem);
     lg_message_end(guard);
     int kind = lg_end(guard, status);
     return problem ? lg_fail(guard, "%s", problem) : kind;

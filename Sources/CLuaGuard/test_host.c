@@ -145,9 +145,8 @@ static int test_route_body(lua_State *L) {
     lua_call(L, 3, 1);
     LGRouteResult result = {0};
     const char *problem;
-    if (lg_collect(L, guard, routes, lua_gettop(L), &result, &problem) != LG_OK) {
-        return luaL_error(L, "%s", problem);
-    }
+    if (lg_collect(L, guard, routes, lua_gettop(L), &result, &problem) != LUA_OK) return lua_error(L);
+    if (problem) return luaL_error(L, "%s", problem);
     if (result.verdict != LG_ROUTED) return 1;  // the verdict itself
     lua_newtable(L);
     int list = lua_gettop(L);

@@ -12,7 +12,8 @@ package enum LuaVerdict {
   case drop(LuaBytes)
   /// The fields of `change{…}`, as a field table's content.
   case change(LuaBytes)
-  case delay(milliseconds: Int64)
+  /// change: what changes meanwhile, as of `change`; empty if nothing does.
+  case delay(milliseconds: Int64, change: LuaBytes)
   case throttle(milliseconds: Int64)
 }
 
@@ -81,7 +82,7 @@ extension LuaVerdict {
     case LG_DENY: self = .deny(result.content)
     case LG_DROP: self = .drop(result.content)
     case LG_CHANGE: self = .change(result.content)
-    case LG_DELAY: self = .delay(milliseconds: result.milliseconds)
+    case LG_DELAY: self = .delay(milliseconds: result.milliseconds, change: result.content)
     case LG_THROTTLE: self = .throttle(milliseconds: result.milliseconds)
     default: self = .none
     }

@@ -27,7 +27,8 @@ package enum LuaRouting {
   case routed(ids: UnsafeBufferPointer<UInt64>, queues: UnsafeBufferPointer<LGBytes>)
   case denied(LGBytes)
   case dropped(LGBytes)
-  case delayed(milliseconds: Int64)
+  /// change: as of LuaVerdict.change; empty if nothing changes.
+  case delayed(milliseconds: Int64, change: LGBytes)
 }
 
 package struct LuaBinding {
@@ -110,7 +111,7 @@ package final class LuaRoutes {
     switch LGVerdict(rawValue: UInt32(truncatingIfNeeded: result.verdict)) {
     case LG_DENIED: return .denied(result.text)
     case LG_DROPPED: return .dropped(result.text)
-    case LG_DELAYED: return .delayed(milliseconds: result.milliseconds)
+    case LG_DELAYED: return .delayed(milliseconds: result.milliseconds, change: result.text)
     default:
       return .routed(
         ids: UnsafeBufferPointer(start: result.ids, count: result.id_count),

@@ -111,6 +111,32 @@ private func refusal(_ work: () throws -> Void) -> String? {
     #expect(try shop.texts(in: "q") == ["delay"])
   }
 
+  @Test(arguments: ["publish", "enqueue", "deliver"])
+  func `delay and change at once`(stage: String) throws {
+    try filter(
+      """
+      if shared("late"):add(message.body, true) then return delay(100, { headers = { late = true }, priority = 3 }) end
+      """, stage: stage)
+    try shop.send("m", key: "q", headers: ["small": .int8(5)])
+    #expect(try shop.all(in: "q").isEmpty)
+    shop.pass(seconds: 0.2)
+    let message = try #require(try shop.all(in: "q").first)
+    #expect(message.bodyText == "m")
+    #expect(message.headerTable() == ["small": .int8(5), "late": true])
+    #expect(try BasicProperties(message.properties).priority == 3)
+  }
+
+  @Test(arguments: [
+    (#"delay(1, { queue = "q" })"#, "a message has no field 'queue' that can be changed"),
+    (#"delay(1, { headers = { f = print } })"#, "a field may not hold a function"),
+    (#"delay(1, 2)"#, "table expected, got number"),
+  ])
+  func `fail if a delay changes what cannot be`(verdict: String, problem: String) throws {
+    try filter("return \(verdict)")
+    let text = try #require(refusal { try shop.send("m", key: "q") })
+    #expect(text.contains(problem), "\(text)")
+  }
+
   @Test func `are asked only for what they match`() throws {
     _ = try shop.queue("orders")
     try shop.vhost.bind(

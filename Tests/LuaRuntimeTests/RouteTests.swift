@@ -68,6 +68,7 @@ import Testing
         ["denied: no"]
       ),
       ("return drop('spam')", ["dropped: spam"]), ("return delay(250)", ["delayed: 250"]),
+      ("return delay(250, { priority = 1 })", ["delayed: 250 {priority=1}"]),
       ("assert(index == 3)", []),
       ("for b in bindings:each() do assert(b.destination == 'q-' .. b.key and b.arguments.x == nil) end", []),
     ] as [(String, [String])])

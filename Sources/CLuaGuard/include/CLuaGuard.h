@@ -113,7 +113,7 @@ typedef struct {
     size_t id_count;
     const LGBytes *_Nullable queues;
     size_t queue_count;
-    LGBytes text;
+    LGBytes text;  // the reason; of LG_DELAYED what changes meanwhile, as field table content
     int64_t milliseconds;
 } LGRouteResult;
 
@@ -182,7 +182,7 @@ typedef enum {
     LG_DENY = 2,    // content: the reason
     LG_DROP = 3,    // the same
     LG_CHANGE = 4,  // content: as of LG_ALLOW
-    LG_DELAY = 5,
+    LG_DELAY = 5,   // content: what changes meanwhile, as of LG_CHANGE
     LG_THROTTLE = 6,
 } LGHookVerdict;
 
