@@ -18,7 +18,12 @@ extension Workshop {
   /// Loads what the folder holds; complains of what is not put in force.
   func load() throws {
     guard let changes = loader.changes() else { return }
-    changes.prepare(host.snapshot(for: changes))
+    let survey = host.survey(for: changes)
+    while true {
+      guard let snapshot = survey.advance() else { continue }
+      changes.prepare(snapshot)
+      break
+    }
     let report = host.apply(changes)
     #expect(report.problems == [:])
   }
