@@ -34,11 +34,11 @@ package final class Plugin {
       (lua, journal) = try Self.interpreter(limits, for: file)
       manifest = try Manifest(try lua.evaluate(file.source, path: file.path))
     }
+    settings = try manifest.settings(with: given, of: file.name)
+    try lua.settle(&manifest, settings)
     self.lua = lua
     self.journal = journal
     self.manifest = manifest
-    settings = try manifest.settings(with: given, of: file.name)
-    try lua.setSettings(settings)
     routeBudget = options.routeBudget.capped(by: manifest.limits)
     hookBudget = options.hookBudget.capped(by: manifest.limits, isRoute: false)
     allowance = LoopAllowance(nanoseconds: options.loopNanosecondsPerSecond)
@@ -171,6 +171,14 @@ package final class Plugin {
 
 extension Substring {
   fileprivate var trimmedOfBlanks: Substring { drop { $0 == " " || $0 == "\t" } }
+}
+
+extension LuaInterpreter {
+  /// Gives the script its settings, and asks what in its table depends on them.
+  func settle(_ manifest: inout Manifest, _ settings: [String: LuaValue]) throws(LuaError) {
+    try setSettings(settings)
+    try manifest.settleMatches { (path) throws(LuaError) in try call(path, [.table(settings)]) }
+  }
 }
 
 extension LuaBudget {

@@ -152,6 +152,40 @@ private func refusal(_ work: () throws -> Void) -> String? {
     #expect(refusal { try shop.send("m", to: "amq.fanout") } == "no")
   }
 
+  @Test(arguments: [
+    ("return { exchange = settings.names }", ["refused", "passed"]), ("return nil", ["refused", "refused"]),
+    ("return false", ["passed", "passed"]), ("return { exchange = {} }", ["passed", "passed"]),
+    ("return { exchange = settings.names, vhost = 'other' }", ["passed", "passed"]),
+  ])
+  func `are for what a function of the settings says`(match: String, outcomes: [String]) throws {
+    try shop.plugin(
+      "f",
+      """
+      settings = { names = { default = { "amq.f*" }, type = "list", about = "exchanges" } },
+      filters = { publish = {
+        match = function(settings) \(match) end, run = function() return deny("no") end,
+      } }
+      """)
+    try shop.load()
+    let found = ["amq.fanout", "amq.direct"].map { (name: ByteString) in
+      refusal { try shop.send("m", to: name) } == nil ? "passed" : "refused"
+    }
+    #expect(found == outcomes)
+  }
+
+  @Test(arguments: [
+    ("error('no globs')", "f.lua:2: no globs"), ("return true", "filters.publish.match() is a boolean"),
+    ("return { queue = 'q' }", "unknown field 'filters.publish.match().queue'"),
+    ("while true do end", "limit of"),
+  ])
+  func `are not put in force if that function fails`(match: String, problem: String) throws {
+    try shop.plugin("f", "filters = { publish = { match = function() \(match) end, run = print } }")
+    let found = shop.loader.changes()
+    let changes = try #require(found)
+    let reason = shop.host.apply(changes).problems["f"] ?? ""
+    #expect(reason.contains(problem), "\(reason)")
+  }
+
   @Test func `that fail refuse, and say where; on_error lets pass`() throws {
     try filter(#"error("oops")"#)
     #expect(refusal { try shop.send("m", key: "q") } == "filter 'f' failed: any/f.lua:2: oops")

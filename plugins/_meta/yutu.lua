@@ -46,7 +46,7 @@
 ---@field match fun(headers: table<string, any>, kept: any): boolean?
 
 ---@class yutu.Filter
----@field match? yutu.Match
+---@field match? yutu.Match|fun(settings: table<string, any>): yutu.Match|false|nil a function is asked once, at load
 ---@field order? number
 ---@field run fun(message: yutu.Message): yutu.Verdict?
 
