@@ -226,7 +226,7 @@ public protocol Authorizer: AnyObject {
 /// Where a filter stands.
 public struct FilterContext {
   /// A virtual host keeps its last context, and outlives all that are made of it.
-  public unowned let vhost: VirtualHost
+  public unowned(unsafe) let vhost: VirtualHost
   /// Who publishes, or on deliver who consumes.
   public let identity: Identity
   /// On enqueue and deliver.

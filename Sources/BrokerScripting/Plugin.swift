@@ -110,6 +110,7 @@ package final class Plugin {
   /// Every call into the script goes through here: it is counted, and one that wastes the loop's time is cut
   /// off.
   // hot:
+  @inline(__always)
   func run<Result>(
     _ meter: HookMeter, publishing message: Message? = nil, in vhost: VirtualHost? = nil,
     _ body: () throws(LuaError) -> Result

@@ -47,8 +47,6 @@ struct BindingPlace: Hashable, Sendable {
 struct PreparedBindings {
   struct Routes {
     let routes: LuaRoutes
-    /// The selector behind the routes, whose indexes come with the exchange.
-    let selector: RoutesSelector
     /// Of each binding: its id in the script by its sequence.
     let ids: [UInt64: UInt64]
   }
@@ -163,8 +161,7 @@ extension Plugin {
   func prepare(_ snapshot: BindingSnapshot) throws(LuaError) {
     for exchange in snapshot.exchanges[name] ?? [] where manifest.isExchangeType {
       let what = "exchange '\(exchange.place.name)' in vhost '\(exchange.place.vhost)'"
-      let selector = RoutesSelector()
-      let routes = try LuaRoutes(lua, definition: exchange.definition, selector: selector)
+      let routes = try LuaRoutes(lua, definition: exchange.definition)
       try blaming(what) { () throws(LuaError) in try routes.validate() }
       var ids: [UInt64: UInt64] = [:]
       for binding in exchange.bindings {
@@ -174,8 +171,7 @@ extension Plugin {
         }
         ids[binding.sequence] = binding.binding.id
       }
-      prepared.exchanges[exchange.place] = PreparedBindings.Routes(
-        routes: routes, selector: selector, ids: ids)
+      prepared.exchanges[exchange.place] = PreparedBindings.Routes(routes: routes, ids: ids)
     }
     for (place, arguments) in snapshot.matched[name] ?? [] where manifest.matcher != nil {
       let what = "binding of exchange '\(place.exchange.name)' in vhost '\(place.exchange.vhost)'"

@@ -13,7 +13,7 @@ final class ScriptedFilter: MessageFilter {
   private let manifest: FilterManifest
   private let hook: LuaHook
   private let meter: HookMeter
-  private var surroundings = Surroundings()
+  private let view = MessageView()
 
   /// - Throws: if the script has no such filter
   init(_ plugin: Plugin, _ stage: FilterStageName, _ manifest: FilterManifest) throws(LuaError) {
@@ -36,12 +36,11 @@ final class ScriptedFilter: MessageFilter {
 
   // hot:
   func run(_ message: Message, _ context: FilterContext) -> FilterVerdict {
-    var view = LuaMessage(message, key: message.routingKey)
-    surroundings.fill(&view, context)
+    view.show(message, context)
     let verdict: LuaVerdict
     do throws(LuaError) {
       verdict = try plugin.run(meter, publishing: message, in: context.vhost) { () throws(LuaError) in
-        try hook.run(&view, budget: plugin.routeBudget)
+        try hook.run(view.lua, budget: plugin.routeBudget)
       }
     } catch {
       return failed(error, message)
@@ -122,7 +121,7 @@ final class ScriptedDeadLetterPolicy: DeadLetterPolicy {
   private let plugin: Plugin
   private let hook: LuaHook
   private let meter: HookMeter
-  private var surroundings = Surroundings()
+  private let view = MessageView()
 
   init(_ plugin: Plugin) throws(LuaError) {
     self.plugin = plugin
@@ -134,15 +133,14 @@ final class ScriptedDeadLetterPolicy: DeadLetterPolicy {
   }
 
   func dies(_ message: Message, _ death: Death, _ context: FilterContext) -> DeathAnswer {
-    var view = LuaMessage(message, key: message.routingKey)
-    surroundings.fill(&view, context)
+    view.show(message, context)
     let fields: FieldTable = [
       "queue": .string(context.queue?.name ?? ""), "reason": .string(ByteString(death.reason.rawValue)),
       "count": .int64(death.count),
     ]
     do throws(LuaError) {
       let verdict = try plugin.run(meter, publishing: message, in: context.vhost) { () throws(LuaError) in
-        try hook.run(&view, second: fields.content, budget: plugin.routeBudget)
+        try hook.run(view.lua, second: fields.content, budget: plugin.routeBudget)
       }
       switch verdict {
       case .none, .allow: return .pass

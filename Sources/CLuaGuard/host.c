@@ -239,8 +239,9 @@ static int time_monotonic(lua_State *L) {
     return 1;
 }
 
+// Of all light userdata: the other ones are selections.
 static int null_text(lua_State *L) {
-    lua_pushliteral(L, "null");
+    lua_pushstring(L, lua_touserdata(L, 1) == (void *)&lg_null ? "null" : "selection");
     return 1;
 }
 

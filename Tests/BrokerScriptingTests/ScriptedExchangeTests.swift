@@ -387,7 +387,7 @@ import Testing
 
 @Suite struct `The memory of a pure exchange` {
   private func remembers(_ memory: KeyMemory, _ key: Int) -> Bool {
-    ByteString("\(key)").withOctets { memory[$0] } != nil
+    ByteString("\(key)").withOctets { memory[$0, KeyMemory.hash($0)] } != nil
   }
 
   @Test func `forgets the oldest value, and all when they lead to too many destinations`() {
@@ -404,6 +404,20 @@ import Testing
     #expect(remembers(memory, 5) && remembers(memory, 6) && memory.destinations == 10)
     memory.forgetAll()
     #expect(memory.destinations == 0)
+  }
+
+  @Test func `takes what comes while it has room, and then what comes twice`() {
+    var memory = KeyMemory(limit: 2, destinationLimit: 10)
+    let hashes = (0..<3).map { key in ByteString("\(key)").withOctets { KeyMemory.hash($0) } }
+    var wanted: [Bool] = []
+    for key in 0..<2 {
+      wanted.append(memory.wants(hashes[key]))
+      ByteString("\(key)").withOctets { memory.remember($0, Route(bindings: [], queues: ["q"])) }
+    }
+    wanted += [memory.wants(hashes[2]), memory.wants(hashes[2])]
+    memory.forgetAll()
+    wanted.append(memory.wants(hashes[2]))
+    #expect(wanted == [true, true, false, true, true])
   }
 }
 
