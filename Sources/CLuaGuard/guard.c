@@ -445,9 +445,12 @@ void lg_close(LuaGuard *guard) {
 const LGError *lg_error(const LuaGuard *guard) { return &guard->error; }
 
 LGStatistics lg_statistics(const LuaGuard *guard) {
+    return (LGStatistics){guard->used, guard->allocations};
+}
+
+uint64_t lg_last_call_nanoseconds(const LuaGuard *guard) {
     uint64_t took = guard->clock_start ? guard->clock_last - guard->clock_start : 0;
-    if (guard->timed_whole && took < LG_SHORT_CALL) took = 0;
-    return (LGStatistics){guard->used, guard->allocations, took};
+    return guard->timed_whole && took < LG_SHORT_CALL ? 0 : took;
 }
 
 void lg_fail_allocations(LuaGuard *guard, uint64_t from) {

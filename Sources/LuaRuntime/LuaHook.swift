@@ -44,7 +44,9 @@ package final class LuaHook {
   deinit { lg_hook_close(hook) }
 
   // hot: the message is read in place, and a short script allocates nothing here.
-  package func run(_ message: UnsafePointer<LuaMessage>, budget: LuaBudget = .route) throws(LuaError) -> LuaVerdict {
+  package func run(_ message: UnsafePointer<LuaMessage>, budget: LuaBudget = .route) throws(LuaError)
+    -> LuaVerdict
+  {
     var result = LGHookResult()
     let status = lg_hook_run(hook, message, nil, budget.guardBudget, &result)
     if status != LG_OK { throw LuaError(lg_error(interpreter.interpreter)) }

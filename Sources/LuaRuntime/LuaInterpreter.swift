@@ -37,7 +37,7 @@ package final class LuaInterpreter {
   package var memoryBytes: Int { lg_statistics(interpreter).memory_bytes }
 
   /// CPU time of the last call; 0 for one too short to have looked at the clock (about 20 microseconds).
-  package var lastCallNanoseconds: UInt64 { lg_statistics(interpreter).last_call_nanoseconds }
+  package var lastCallNanoseconds: UInt64 { lg_last_call_nanoseconds(interpreter) }
 
   // MARK: The script
 

@@ -85,7 +85,9 @@ package final class LuaRoutes {
   }
 
   // hot: the message is read in place, and a short script allocates nothing here.
-  package func route(_ message: UnsafePointer<LuaMessage>, budget: LuaBudget = .route) throws(LuaError) -> LuaRouting {
+  package func route(_ message: UnsafePointer<LuaMessage>, budget: LuaBudget = .route) throws(LuaError)
+    -> LuaRouting
+  {
     guard let routes else { throw LuaError(.runtime, "the exchange is gone") }
     var result = LGRouteResult()
     let status = lg_routes_route(

@@ -137,7 +137,7 @@ import Testing
       ("return tostring(bindings:all())", "selection"), ("return type(bindings:all())", "userdata"),
       ("return #bindings:all() .. bindings:all()[1].key .. tostring(bindings:all()[2])", "1anil"),
       ("return select(2, pcall(function() return null.x end))", "x-test.lua:1: attempt to index null"),
-      ("return select(2, pcall(function() return bindings.none end))", "x-test.lua:1: bindings have no 'none'"),
+      ("return select(2, pcall(function() return bindings.no end))", "x-test.lua:1: bindings have no 'no'"),
       ("return select(2, pcall(json.encode, bindings:all()))", "JSON has no selection"),
       ("return getmetatable(bindings) or 'none'", "none"),
     ] as [(String, String)])

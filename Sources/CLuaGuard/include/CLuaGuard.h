@@ -113,9 +113,6 @@ typedef struct {
 typedef struct {
     size_t memory_bytes;
     uint64_t allocations;
-    /// CPU time of the last call, counted from its second look at the clock, or from its start while
-    /// something big lives; 0 for a call of less than about 20 microseconds.
-    uint64_t last_call_nanoseconds;
 } LGStatistics;
 
 // Life. lg_open returns null when memory does not suffice for the libraries.
@@ -123,6 +120,9 @@ LuaGuard *_Nullable lg_open(const LGLimits *_Nonnull limits, const LGHost *_Nonn
 void lg_close(LuaGuard *_Nullable guard);
 const LGError *_Nonnull lg_error(const LuaGuard *_Nonnull guard);
 LGStatistics lg_statistics(const LuaGuard *_Nonnull guard);
+/// CPU time of the last call, counted from its second look at the clock, or from its start while something big
+/// lives; 0 for a call of less than about 20 microseconds.
+uint64_t lg_last_call_nanoseconds(const LuaGuard *_Nonnull guard);
 /// For tests: from the n-th allocation on, all fail; 0 ends it.
 void lg_fail_allocations(LuaGuard *_Nonnull guard, uint64_t from);
 
