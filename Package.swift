@@ -65,7 +65,7 @@ let package = Package(
     .target(
       name: "BrokerScripting",
       dependencies: [
-        "BrokerCore", "AMQPWire", "LuaRuntime",
+        "BrokerCore", "AMQPWire", "LuaRuntime", "CKeyIndex",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),

@@ -23,7 +23,7 @@ public struct OctetMap<Value> {
   public var values: [Value] { slots.compactMap { $0?.value } }
 
   /// Swift's seeded hash: a client that chooses keys cannot choose their collisions.
-  public static func hash(_ octets: UnsafeRawBufferPointer) -> Int {
+  private static func hash(_ octets: UnsafeRawBufferPointer) -> Int {
     var hasher = Hasher()
     hasher.combine(bytes: octets)
     return hasher.finalize()
@@ -42,12 +42,7 @@ public struct OctetMap<Value> {
   }
 
   public subscript(octets: UnsafeRawBufferPointer) -> Value? {
-    self[octets, Self.hash(octets)]
-  }
-
-  /// - Parameter hash: that of the octets, for who needs it again
-  public subscript(octets: UnsafeRawBufferPointer, hash: Int) -> Value? {
-    guard let index = index(of: octets, hash: hash) else { return nil }
+    guard let index = index(of: octets, hash: Self.hash(octets)) else { return nil }
     return slots[index]?.value
   }
 

@@ -17,7 +17,7 @@ package final class ScriptedExchange: ExchangeType {
   private let routes: LuaRoutes
   private let isPure: Bool
   private let meter: HookMeter
-  private var remembered: KeyMemory
+  private let remembered: KeyMemory
   private let view = MessageView()
   // The exchange holds its type, and the virtual host the exchange: they are there as long as this is asked.
   private unowned(unsafe) let exchange: Exchange
@@ -109,13 +109,8 @@ package final class ScriptedExchange: ExchangeType {
   private func routeRemembered(
     _ message: Message, key: UnsafeRawBufferPointer, into destinations: Destinations
   ) throws(ProtocolError) {
-    let hash = KeyMemory.hash(key)
-    if let known = remembered[key, hash] {
-      for binding in known.bindings { destinations.add(binding) }
-      for name in known.queues { name.withOctets { destinations.add(queueNamed: $0) } }
-      return
-    }
-    try ask(message, key: key, into: destinations, remembering: remembered.wants(hash))
+    if remembered.lead(key, to: destinations) { return }
+    try ask(message, key: key, into: destinations, remembering: remembered.wants(key))
   }
 
   // hot: no closure and no copy between the message and its script.
@@ -138,7 +133,7 @@ package final class ScriptedExchange: ExchangeType {
       for id in ids { Binding.with(address: id) { destinations.add($0) } }
       for name in queues { destinations.add(queueNamed: name.buffer) }
       if remembering, ids.count + queues.count <= Self.rememberedDestinations {
-        remembered.remember(key, Route(ids, queues))
+        remembered.remember(key, KeyMemory.Route(ids, queues))
       }
     case .denied(let text):
       throw ProtocolError(.preconditionFailed, String(decoding: text.buffer, as: UTF8.self))
@@ -159,86 +154,6 @@ package final class ScriptedExchange: ExchangeType {
     plugin.report(error, "route of exchange '\(exchange.name)'", on: message)
     if plugin.manifest.onError.route == .pass { return }
     throw ProtocolError(.preconditionFailed, "exchange type '\(plugin.name)' failed: \(error.message)")
-  }
-}
-
-/// Where a key led.
-struct Route {
-  let bindings: [Binding]
-  let queues: [ByteString]
-
-  var count: Int { bindings.count + queues.count }
-}
-
-extension Route {
-  init(_ ids: UnsafeBufferPointer<UInt64>, _ names: UnsafeBufferPointer<LuaBytes>) {
-    var bindings: [Binding] = []
-    bindings.reserveCapacity(ids.count)
-    for id in ids { Binding.with(address: id) { bindings.append($0) } }
-    self.bindings = bindings
-    queues = names.map { ByteString($0.buffer) }
-  }
-}
-
-/// The routes of the keys seen last, at most so many. When they hold too many destinations together, all are
-/// forgotten.
-///
-/// Once it is full, the oldest key makes room only for one that has come twice of late: where keys hardly ever
-/// come again, to remember them would cost more than it saves, and would push out those that do.
-struct KeyMemory {
-  private let limit: Int
-  private let destinationLimit: Int
-  private var routes = OctetMap<Route>()
-  private var order: [ByteString] = []
-  private var oldest = 0
-  /// Hashes of keys that found it full, each in a place of its own; made when the first does.
-  private var newcomers: [Int] = []
-  private(set) var destinations = 0
-
-  init(limit: Int, destinationLimit: Int) {
-    self.limit = limit
-    self.destinationLimit = destinationLimit
-  }
-
-  static func hash(_ key: UnsafeRawBufferPointer) -> Int { OctetMap<Route>.hash(key) }
-
-  /// - Parameter hash: the key's
-  subscript(key: UnsafeRawBufferPointer, hash: Int) -> Route? { routes[key, hash] }
-
-  /// Whether there is room for that key, or it has come before since there is none.
-  // hot:
-  mutating func wants(_ hash: Int) -> Bool {
-    if order.count < limit { return true }
-    if newcomers.isEmpty { newcomers = Array(repeating: 0, count: limit) }
-    // The map uses the hash's low bits.
-    let place = Int((UInt(bitPattern: hash) >> 32) % UInt(limit))
-    if newcomers[place] == hash { return true }
-    newcomers[place] = hash
-    return false
-  }
-
-  mutating func remember(_ key: UnsafeRawBufferPointer, _ route: Route) {
-    let key = ByteString(key)
-    if destinations + route.count > destinationLimit { forgetAll() }
-    if order.count < limit {
-      order.append(key)
-    } else {
-      destinations -= routes[order[oldest]]?.count ?? 0
-      routes[order[oldest]] = nil
-      order[oldest] = key
-      oldest = (oldest + 1) % limit
-    }
-    destinations += route.count
-    routes[key] = route
-  }
-
-  mutating func forgetAll() {
-    guard !order.isEmpty else { return }
-    routes = OctetMap()
-    order.removeAll(keepingCapacity: true)
-    newcomers.removeAll()
-    oldest = 0
-    destinations = 0
   }
 }
 

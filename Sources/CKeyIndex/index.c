@@ -77,6 +77,10 @@ static uint64_t hash_of(const KeyIndex *index, const uint8_t *word, size_t count
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+uint64_t ki_hash(const KeyIndex *index, const uint8_t *key, size_t count) {
+    return hash_of(index, key, count);
+}
+
 static inline uint64_t mixed(uint64_t x) {
     x = (x ^ x >> 32) * 0xd6e8feb86659fd93u;
     return x ^ x >> 32;

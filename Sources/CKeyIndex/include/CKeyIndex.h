@@ -33,6 +33,9 @@ bool ki_remove(KeyIndex *_Nonnull index, uint64_t id);
 bool ki_match(KeyIndex *_Nonnull index, const uint8_t *_Nullable key, size_t count,
               const uint64_t *_Nullable *_Nonnull ids, size_t *_Nonnull found);
 
+/// A number for a key that nobody outside can foresee.
+uint64_t ki_hash(const KeyIndex *_Nonnull index, const uint8_t *_Nullable key, size_t count);
+
 /// Ids in it; nodes reached since it was opened: what matches cost, for tests that count and do not measure.
 size_t ki_count(const KeyIndex *_Nonnull index);
 uint64_t ki_steps(const KeyIndex *_Nonnull index);
