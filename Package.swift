@@ -65,7 +65,7 @@ let package = Package(
     .target(
       name: "BrokerScripting",
       dependencies: [
-        "BrokerCore", "AMQPWire", "LuaRuntime",
+        "BrokerCore", "AMQPWire", "LuaRuntime", "CKeyIndex",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
@@ -84,7 +84,7 @@ let package = Package(
     .target(
       name: "BrokerCore",
       dependencies: [
-        "AMQPWire", "CRegex",
+        "AMQPWire", "CKeyIndex", "CRegex",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
@@ -94,7 +94,8 @@ let package = Package(
     .target(
       name: "LuaRuntime", dependencies: ["CLuaGuard", .product(name: "Crypto", package: "swift-crypto")],
       swiftSettings: ours),
-    .target(name: "CLuaGuard", dependencies: ["CLua", "CRegex"]),
+    .target(name: "CLuaGuard", dependencies: ["CLua", "CKeyIndex", "CRegex"]),
+    .target(name: "CKeyIndex"),
     .target(name: "CRegex"),
     .systemLibrary(name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),

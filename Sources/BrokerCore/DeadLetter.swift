@@ -20,8 +20,9 @@ extension Queue {
         leave(queued)
         return vhost.broker.hooks.happened(
           .messageDropped(DroppedMessage(queued.message, vhost: vhost.name, queue: name, reason: reason)))
-      case .delayed(let milliseconds):
-        guard let again = try? deaths.recorded(queued.message, in: self, reason, keepsExpiration: true) else {
+      case .delayed(let milliseconds, let changed):
+        let dying = changed ?? queued.message
+        guard let again = try? deaths.recorded(dying, in: self, reason, keepsExpiration: true) else {
           continue
         }
         return comeBack(queued, as: again, after: milliseconds)

@@ -35,6 +35,13 @@ public enum RouteStep {
 
 /// Where one message goes. One object serves a whole virtual host, and is used again for each message.
 public final class Destinations {
+  struct Delay {
+    let exchange: Exchange
+    let milliseconds: Int64
+    /// What the exchange gets instead of the message.
+    var changed: Message?
+  }
+
   /// Each queue once, in the order in which they were found.
   public private(set) var queues: ContiguousArray<Queue> = []
   /// Exchanges that were reached and are still to be asked.
@@ -46,7 +53,7 @@ public final class Destinations {
   /// A script has said that the message is to be dropped.
   public private(set) var isDropped = false
   /// Exchanges that want to route the message later.
-  private(set) var delays: [(exchange: Exchange, milliseconds: Int64)] = []
+  private(set) var delays: [Delay] = []
   /// Set while the exchange that delayed the message routes it.
   public private(set) var delayedMilliseconds: Int64?
   private var asked: Exchange?
@@ -81,10 +88,10 @@ public final class Destinations {
     isDropped = true
   }
 
-  /// The exchange at hand gets the message again after that time.
-  public func delay(milliseconds: Int64) {
+  /// The exchange at hand gets the message again after that time, or what it has become.
+  public func delay(milliseconds: Int64, as changed: Message? = nil) {
     choices += 1
-    if let asked { delays.append((asked, milliseconds)) }
+    if let asked { delays.append(Delay(exchange: asked, milliseconds: milliseconds, changed: changed)) }
   }
 
   private func add(_ queue: Queue) {

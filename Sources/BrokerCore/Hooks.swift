@@ -226,7 +226,7 @@ public protocol Authorizer: AnyObject {
 /// Where a filter stands.
 public struct FilterContext {
   /// A virtual host keeps its last context, and outlives all that are made of it.
-  public unowned let vhost: VirtualHost
+  public unowned(unsafe) let vhost: VirtualHost
   /// Who publishes, or on deliver who consumes.
   public let identity: Identity
   /// On enqueue and deliver.
@@ -252,7 +252,8 @@ public enum FilterVerdict {
   case changed(Message)
   case dropped(String)
   case denied(String)
-  case delayed(milliseconds: Int64)
+  /// It comes as another then, if there is one.
+  case delayed(milliseconds: Int64, as: Message? = nil)
   /// Goes on, and the publisher's connection is not read for so long.
   case throttled(milliseconds: Int64)
   /// The filter itself failed: as `denied`; on deliver the message goes back once before.
@@ -323,8 +324,8 @@ public struct Death {
 
 public enum DeathAnswer {
   case pass
-  /// Back into the same queue, later.
-  case delayed(milliseconds: Int64)
+  /// Back into the same queue, later; as another, if there is one.
+  case delayed(milliseconds: Int64, as: Message? = nil)
   case dropped(String)
 }
 

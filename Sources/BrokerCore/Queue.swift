@@ -132,8 +132,8 @@ public final class Queue {
         return .dropped
       case .denied(let reason), .failed(let reason): return .refused(reason)
       case .throttled(let milliseconds): vhost.throttle(milliseconds)
-      case .delayed(let milliseconds):
-        vhost.delay(message, into: self, by: identity, milliseconds)
+      case .delayed(let milliseconds, let changed):
+        vhost.delay(changed ?? message, into: self, by: identity, milliseconds)
         return .taken
       }
     }
@@ -248,8 +248,8 @@ public final class Queue {
       case .denied:
         die(queued, .rejected)
         return nil
-      case .delayed(let milliseconds):
-        comeBack(queued, after: milliseconds)
+      case .delayed(let milliseconds, let changed):
+        comeBack(queued, as: changed, after: milliseconds)
         return nil
       case .failed:
         if queued.filterFailed {

@@ -1,133 +1,59 @@
-import AMQPWire
+internal import CKeyIndex
 
-/// Topic patterns as a tree of words. Knows no exchange.
-///
-/// A key is matched word by word, with the set of nodes that are reached so far: what is paid is the
-/// number of words times the nodes that match, whatever else is bound. Nothing recurses, and no pattern
-/// such as `#.a.#.a.#` makes it try a key in more ways than there are nodes.
-public final class TopicTrie {
-  private final class Node {
-    /// True below a `#`, which takes any further word and stays.
-    let isHash: Bool
-    var children = OctetMap<Node>()
-    var star: Node?
-    var hash: Node?
-    var bindings = Bag<Binding>()
-    /// The step that put this node into the set last.
-    var stamp: UInt64 = 0
+/// Topic patterns as a tree of words, whose nodes are in C: nothing is counted or copied while a key is
+/// matched. Knows no exchange.
+final class TopicTrie {
+  private let index: OpaquePointer
+  /// Holds what the index knows by address.
+  private var bindings: Set<Binding> = []
 
-    init(isHash: Bool = false) { self.isHash = isHash }
-
-    var isEmpty: Bool { bindings.isEmpty && children.isEmpty && star == nil && hash == nil }
+  init() {
+    let secret = (0..<16).map { _ in UInt8.random(in: 0 ... .max) }
+    guard let index = ki_open(KI_TOPIC_PATTERNS, secret) else { preconditionFailure("memory holds a trie") }
+    self.index = index
   }
 
-  private let root = Node()
-  private var stamp: UInt64 = 0
-  /// Scratch of `match`: the nodes reached by the words so far, and by one word more.
-  private var reached: ContiguousArray<Node> = []
-  private var next: ContiguousArray<Node> = []
+  deinit { ki_close(index) }
 
-  #if DEBUG
-    /// Nodes reached since the trie was made: what matches cost, for tests that count and do not measure.
-    package private(set) var steps = 0
-  #endif
+  var isEmpty: Bool { bindings.isEmpty }
+  /// Nodes reached since the trie was made: what matches cost, for tests that count and do not measure.
+  var steps: UInt64 { ki_steps(index) }
 
-  public init() {}
-
-  public var isEmpty: Bool { root.isEmpty }
-
-  /// The words of a key; the empty key has none, "." has two empty ones.
-  private static func words(_ key: ByteString) -> [ByteString] {
-    guard !key.isEmpty else { return [] }
-    return key.bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-      .map { ByteString(Array($0)) }
+  func add(_ binding: Binding) {
+    guard bindings.insert(binding).inserted else { return }
+    let isIn = binding.key.bytes.withUnsafeBufferPointer {
+      ki_add(index, $0.baseAddress, $0.count, binding.address)
+    }
+    precondition(isIn, "memory holds a binding's words")
   }
 
-  public func add(_ binding: Binding) {
-    var node = root
-    for word in Self.words(binding.key) {
-      switch word {
-      case "*":
-        let child = node.star ?? Node()
-        node.star = child
-        node = child
-      case "#":
-        // "#.#" means what "#" means.
-        if node.isHash { continue }
-        let child = node.hash ?? Node(isHash: true)
-        node.hash = child
-        node = child
-      default:
-        let child = node.children[word] ?? Node()
-        node.children[word] = child
-        node = child
-      }
-    }
-    node.bindings.insert(binding)
-  }
-
-  public func remove(_ binding: Binding) {
-    var path: [(node: Node, word: ByteString)] = []
-    var node = root
-    for word in Self.words(binding.key) {
-      if word == "#", node.isHash { continue }
-      let child =
-        switch word {
-        case "*": node.star
-        case "#": node.hash
-        default: node.children[word]
-        }
-      guard let child else { return }
-      path.append((node, word))
-      node = child
-    }
-    node.bindings.remove(binding)
-    while node.isEmpty, let (parent, word) = path.popLast() {
-      switch word {
-      case "*": parent.star = nil
-      case "#": parent.hash = nil
-      default: parent.children[word] = nil
-      }
-      node = parent
-    }
+  func remove(_ binding: Binding) {
+    guard ki_remove(index, binding.address) else { return }
+    bindings.remove(binding)
   }
 
   // hot:
-  public func match(_ key: UnsafeRawBufferPointer, _ found: (Binding) -> Void) {
-    stamp &+= 1
-    reached.removeAll(keepingCapacity: true)
-    reach(root)
-    var start = 0
-    while start <= key.count, !key.isEmpty {
-      var end = start
-      while end < key.count, key[end] != UInt8(ascii: ".") { end += 1 }
-      step(UnsafeRawBufferPointer(rebasing: key[start..<end]))
-      start = end + 1
-    }
-    for node in reached {
-      for binding in node.bindings.elements { found(binding) }
-    }
+  @inline(__always)
+  func match(_ key: UnsafeRawBufferPointer, _ found: (Binding) -> Void) {
+    var ids: UnsafePointer<UInt64>?
+    var count = 0
+    let start = key.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    precondition(ki_match(index, start, key.count, &ids, &count), "memory holds what a key finds")
+    for id in UnsafeBufferPointer(start: ids, count: count) { Binding.with(address: id, found) }
   }
+}
 
-  private func step(_ word: UnsafeRawBufferPointer) {
-    swap(&reached, &next)
-    reached.removeAll(keepingCapacity: true)
-    stamp &+= 1
-    for node in next {
-      if node.isHash { reach(node) }
-      if let child = node.children[word] { reach(child) }
-      if let star = node.star { reach(star) }
+extension Binding {
+  /// A number for those who keep none of Swift's references, valid while somebody holds the binding.
+  public var address: UInt64 { UInt64(UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())) }
+
+  /// - Parameter address: of a binding that somebody holds
+  // hot:
+  @inline(__always)
+  public static func with(address: UInt64, _ body: (Binding) -> Void) {
+    guard let place = UnsafeRawPointer(bitPattern: UInt(address)) else {
+      preconditionFailure("a binding has an address")
     }
-  }
-
-  /// Puts a node into the set, and with it its `#`, which matches no word at all too.
-  private func reach(_ node: Node) {
-    guard node.stamp != stamp else { return }
-    node.stamp = stamp
-    #if DEBUG
-      steps += 1
-    #endif
-    reached.append(node)
-    if let hash = node.hash { reach(hash) }
+    Unmanaged<Binding>.fromOpaque(place)._withUnsafeGuaranteedRef(body)
   }
 }

@@ -71,7 +71,7 @@ public final class VirtualHost {
   public struct Routed {
     public let message: Message
     public fileprivate(set) var queues: ContiguousArray<Queue> = []
-    fileprivate var delays: [(exchange: Exchange, milliseconds: Int64)] = []
+    fileprivate var delays: [Destinations.Delay] = []
     fileprivate var isDropped = false
     /// It goes nowhere because nothing wants it, not because a script says so.
     public var isUnroutable: Bool { queues.isEmpty && delays.isEmpty && !isDropped }
@@ -104,7 +104,7 @@ public final class VirtualHost {
       case .pass(let passed): message = passed
       case .dropped: return Routed(message: message, isDropped: true)
       case .delayed(let delayed, let milliseconds):
-        return Routed(message: delayed, delays: [(exchange, milliseconds)])
+        return Routed(message: delayed, delays: [.init(exchange: exchange, milliseconds: milliseconds)])
       }
     }
     let destinations = try route(
@@ -134,8 +134,8 @@ public final class VirtualHost {
       case .full: isRefused = true
       }
     }
-    for (exchange, milliseconds) in routed.delays {
-      delay(routed.message, to: exchange.name, by: identity, milliseconds)
+    for wait in routed.delays {
+      delay(wait.changed ?? routed.message, to: wait.exchange.name, by: identity, wait.milliseconds)
     }
     if let refusal { throw ProtocolError(.preconditionFailed, refusal) }
     if isRefused { return .refused }
@@ -211,7 +211,9 @@ public final class VirtualHost {
         messageDropped(message, queue: nil, reason)
         return .dropped
       case .denied(let reason), .failed(let reason): throw ProtocolError(.preconditionFailed, reason)
-      case .delayed(let milliseconds): delay = max(delay ?? 0, milliseconds)
+      case .delayed(let milliseconds, let changed):
+        message = changed ?? message
+        delay = max(delay ?? 0, milliseconds)
       case .throttled(let milliseconds): throttle(milliseconds)
       }
     }

@@ -117,7 +117,7 @@ private struct Explanation {
       case .dropped(let reason): return end("dropped", filter.name, "drops the message\(place): \(reason)")
       case .denied(let reason): return end("denied", filter.name, "refuses the message\(place): \(reason)")
       case .failed(let reason): return end("denied", filter.name, "fails\(place): \(reason)")
-      case .delayed(let milliseconds):
+      case .delayed(let milliseconds, _):
         return end("delayed", filter.name, "keeps the message\(place) for \(milliseconds) ms")
       }
     }

@@ -26,7 +26,7 @@ package struct Manifest: Sendable, Equatable {
   /// Names of mechanisms.
   package let saslMechanisms: Set<String>
   package let authorizes: Bool
-  package let filters: [FilterStageName: FilterManifest]
+  package private(set) var filters: [FilterStageName: FilterManifest]
   package let declares: Bool
   package let deadLetters: Bool
   package let events: Set<EventName>
@@ -80,6 +80,14 @@ package struct Manifest: Sendable, Equatable {
     timers = try TimerManifest.all(table["timers"])
     saves = try all.function("save")
     restores = try all.function("restore")
+  }
+
+  /// Asks each `match` that is a function, once the settings are known.
+  /// - Parameter ask: calls the function at that path
+  mutating func settleMatches(_ ask: (String) throws(LuaError) -> LuaValue) throws(LuaError) {
+    for stage in FilterStageName.allCases where filters[stage]?.asksSettings ?? false {
+      try filters[stage]?.matchAnswered(try ask("filters.\(stage.rawValue).match"), stage)
+    }
   }
 
   /// Names as RFC 4422 (3.1) has them. The broker's own mechanisms are not a plugin's to replace: it has
@@ -163,9 +171,11 @@ package enum FilterStageName: String, Sendable, CaseIterable {
 package struct FilterManifest: Sendable, Equatable {
   package let order: Double
   /// Globs, one of which must match; nil: every vhost.
-  package let vhosts: [String]?
+  package private(set) var vhosts: [String]?
   /// Globs of exchanges (publish) or queues (enqueue, deliver); nil: all.
-  package let names: [String]?
+  package private(set) var names: [String]?
+  /// `match` is a function of the settings: until it was asked, the filter matches everything.
+  package private(set) var asksSettings = false
 
   static func all(_ table: ManifestTable?) throws(LuaError) -> [FilterStageName: FilterManifest] {
     guard let table else { return [:] }
@@ -181,10 +191,28 @@ package struct FilterManifest: Sendable, Equatable {
     try table.refuseUnknown(except: ["match", "order", "run"])
     try table.need(function: "run")
     order = try table.number("order") ?? 0
-    let match = try table.table("match")
+    if table.fields["match"] == .function {
+      asksSettings = true
+    } else {
+      try setMatch(try table.table("match"), stage)
+    }
+  }
+
+  private mutating func setMatch(_ match: ManifestTable?, _ stage: FilterStageName) throws(LuaError) {
     try match?.refuseUnknown(except: ["vhost", stage.matched])
     vhosts = try match?.texts("vhost")
     names = try match?.texts(stage.matched)
+  }
+
+  /// - Parameter answer: what the function `match` gave: a table as it stands in others; nothing: all messages;
+  ///   false: none
+  fileprivate mutating func matchAnswered(_ answer: LuaValue, _ stage: FilterStageName) throws(LuaError) {
+    asksSettings = false
+    switch answer {
+    case .null: break
+    case .boolean(false): names = []
+    default: try setMatch(try ManifestTable(answer, at: "filters.\(stage.rawValue).match()"), stage)
+    }
   }
 }
 

@@ -84,6 +84,7 @@ package struct ManifestTable {
     guard let value = fields[name] else { return nil }
     switch value {
     case .text(let text): return [text]
+    case .table([:]): return []  // Lua's empty list is an empty table
     case .list(let items):
       let texts = items.compactMap { if case .text(let text) = $0 { text } else { nil } }
       if texts.count == items.count { return texts }

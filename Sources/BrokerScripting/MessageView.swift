@@ -5,61 +5,73 @@ internal import AMQPWire
 internal import BrokerCore
 internal import LuaRuntime
 
-extension LuaMessage {
-  /// Valid as long as `message` and the octets of `key` are.
-  // hot:
-  init(_ message: Message, key: UnsafeRawBufferPointer) {
-    self.init()
-    exchange = LuaBytes(message.exchange)
-    routing_key = LuaBytes(key)
-    properties = LuaBytes(message.properties)
-    body = LuaBytes(message.body)
-    delayed_milliseconds = -1
-  }
-}
-
-/// Who publishes, and where, as octets that stay in place: made anew only when somebody else does.
-struct Surroundings {
+/// One view serves a hook for all its messages, one at a time: what surrounds them is mostly the same.
+final class MessageView {
+  /// For the call at hand.
+  let lua: UnsafeMutablePointer<LuaMessage>
+  private var identity: Identity?
+  private var vhost: VirtualHost?
+  private var queue: Queue?
+  // The octets of their names, which stay where they are.
   private var user = Octets([])
   private var attributes = Octets([])
-  private var vhost = Octets([])
-  private var queue = Octets([])
-  private var identity: Identity?
-  private var vhostName: ByteString?
-  private var queueName: ByteString?
+  private var vhostName = Octets([])
+  private var queueName = Octets([])
 
+  init() {
+    lua = .allocate(capacity: 1)
+    lua.initialize(to: LuaMessage())
+  }
+
+  deinit { lua.deallocate() }
+
+  /// Valid as long as `message` and the octets of `key` are.
   // hot:
-  mutating func fill(_ view: inout LuaMessage, identity: Identity, vhost name: ByteString) {
-    if self.identity !== identity {
-      self.identity = identity
-      user = Octets(identity.nameOctets.bytes)
-      attributes = Octets(identity.attributes.content)
-    }
-    if vhostName != name {
-      vhostName = name
-      vhost = Octets(name.bytes)
-    }
-    view.user = user.lua
-    view.identity = attributes.lua
-    view.vhost = vhost.lua
+  func show(_ message: Message, key: UnsafeRawBufferPointer, delayedMilliseconds: Int64? = nil) {
+    lua.pointee.exchange = LuaBytes(message.exchange)
+    lua.pointee.routing_key = LuaBytes(key)
+    lua.pointee.properties = LuaBytes(message.properties)
+    lua.pointee.body = LuaBytes(message.body)
+    lua.pointee.delayed_milliseconds = delayedMilliseconds ?? -1
   }
 
   // hot:
-  mutating func fill(_ view: inout LuaMessage, _ context: FilterContext) {
-    fill(&view, identity: context.identity, vhost: context.vhost.name)
-    view.redelivered = context.redelivered
-    if let delayed = context.delayedMilliseconds { view.delayed_milliseconds = delayed }
-    guard let name = context.queue?.name else { return }
-    if queueName != name {
-      queueName = name
-      queue = Octets(name.bytes)
-    }
-    view.queue = queue.lua
+  func show(_ identity: Identity, in vhost: VirtualHost) {
+    if self.identity !== identity { become(identity) }
+    if self.vhost !== vhost { enter(vhost) }
+  }
+
+  // hot:
+  func show(_ message: Message, _ context: FilterContext) {
+    show(message, key: message.routingKey, delayedMilliseconds: context.delayedMilliseconds)
+    show(context.identity, in: context.vhost)
+    lua.pointee.redelivered = context.redelivered
+    if queue !== context.queue { stand(before: context.queue) }
+  }
+
+  private func become(_ identity: Identity) {
+    self.identity = identity
+    user = Octets(identity.nameOctets.bytes)
+    attributes = Octets(identity.attributes.content)
+    lua.pointee.user = user.lua
+    lua.pointee.identity = attributes.lua
+  }
+
+  private func enter(_ vhost: VirtualHost) {
+    self.vhost = vhost
+    vhostName = Octets(vhost.name.bytes)
+    lua.pointee.vhost = vhostName.lua
+  }
+
+  private func stand(before queue: Queue?) {
+    self.queue = queue
+    queueName = Octets(queue?.name.bytes ?? [])
+    lua.pointee.queue = queueName.lua
   }
 }
 
 /// Octets that stay where they are, to be shown to a script during calls.
-final class Octets {
+private final class Octets {
   private let buffer: UnsafeMutableRawBufferPointer
   /// Without octets: nothing is there.
   let lua: LuaBytes

@@ -34,15 +34,15 @@ package final class Plugin {
       (lua, journal) = try Self.interpreter(limits, for: file)
       manifest = try Manifest(try lua.evaluate(file.source, path: file.path))
     }
+    settings = try manifest.settings(with: given, of: file.name)
+    try lua.settle(&manifest, settings)
     self.lua = lua
     self.journal = journal
     self.manifest = manifest
-    settings = try manifest.settings(with: given, of: file.name)
-    try lua.setSettings(settings)
     routeBudget = options.routeBudget.capped(by: manifest.limits)
     hookBudget = options.hookBudget.capped(by: manifest.limits, isRoute: false)
     allowance = LoopAllowance(nanoseconds: options.loopNanosecondsPerSecond)
-    if let tests = file.tests { try Self.run(tests, of: file, settings: given, limits: limits) }
+    if let tests = file.tests { try Self.run(tests, of: file, limits: limits) }
   }
 
   private static func interpreter(_ limits: LuaLimits, for file: PluginFile)
@@ -62,14 +62,15 @@ package final class Plugin {
     return lua
   }
 
-  /// The plugin's own tests, in an interpreter of their own that is thrown away.
+  /// The plugin's own tests, in an interpreter of their own that is thrown away. They begin with the defaults of its
+  /// settings: what the operator says is no fault of the plugin's.
   /// - Throws: the first test that failed, or what the file itself failed with
   package static func run(
-    _ tests: PluginFile.Text, of file: PluginFile, settings: [String: LuaValue], limits: LuaLimits
+    _ tests: PluginFile.Text, of file: PluginFile, limits: LuaLimits
   ) throws(LuaError) {
     let lua = try interpreter(limits, host: nil, for: file)
     let manifest = try Manifest(try lua.evaluate(file.source, path: file.path))
-    try lua.setSettings(try manifest.settings(with: settings, of: file.name))
+    try lua.setSettings(try manifest.settings(with: [:], of: file.name))
     try lua.allowTests()
     for (name, source) in testModules {
       try lua.addModule(name, path: "\(name.replacing(".", with: "/")).lua", source: source)
@@ -110,6 +111,7 @@ package final class Plugin {
   /// Every call into the script goes through here: it is counted, and one that wastes the loop's time is cut
   /// off.
   // hot:
+  @inline(__always)
   func run<Result>(
     _ meter: HookMeter, publishing message: Message? = nil, in vhost: VirtualHost? = nil,
     _ body: () throws(LuaError) -> Result
@@ -171,6 +173,14 @@ package final class Plugin {
 
 extension Substring {
   fileprivate var trimmedOfBlanks: Substring { drop { $0 == " " || $0 == "\t" } }
+}
+
+extension LuaInterpreter {
+  /// Gives the script its settings, and asks what in its table depends on them.
+  func settle(_ manifest: inout Manifest, _ settings: [String: LuaValue]) throws(LuaError) {
+    try setSettings(settings)
+    try manifest.settleMatches { (path) throws(LuaError) in try call(path, [.table(settings)]) }
+  }
 }
 
 extension LuaBudget {

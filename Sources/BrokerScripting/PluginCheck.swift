@@ -18,8 +18,8 @@ package struct PluginCheck {
       throw LuaError(.memory, "\(file.path): the memory limit does not hold the libraries")
     }
     for module in file.modules { try lua.addModule(module.name, path: module.path, source: module.source) }
-    let manifest = try Manifest(try lua.evaluate(file.source, path: file.path))
-    try lua.setSettings(try manifest.settings(with: settings, of: file.name))
+    var manifest = try Manifest(try lua.evaluate(file.source, path: file.path))
+    try lua.settle(&manifest, try manifest.settings(with: settings, of: file.name))
     return (lua, manifest)
   }
 

@@ -53,10 +53,10 @@ package final class PluginHost {
   /// The files of the plugins that are loaded, enabled or not.
   package var files: [String: PluginFile] { plugins.mapValues(\.file) }
 
-  /// What plugins that are about to change want to see of what exists.
-  package func snapshot(for changes: PluginChanges) -> BindingSnapshot {
+  /// What plugins that are about to change want to see of what exists, to be taken in turns of the loop.
+  func survey(for changes: PluginChanges) -> BindingSurvey {
     let (types, matchers) = changes.wanted
-    return BindingSnapshot.taken(of: broker, types: types, matchers: matchers)
+    return BindingSurvey(of: broker, types: types, matchers: matchers)
   }
 
   /// Puts all that was loaded into force, between two read batches; what is refused keeps its old version.

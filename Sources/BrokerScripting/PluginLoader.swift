@@ -51,7 +51,9 @@ package final class PluginChanges: @unchecked Sendable {
   }
 
   /// Gives the new versions what exists: away from the core loop. One that refuses it is a problem.
-  package func prepare(_ snapshot: BindingSnapshot) {
+  package func prepare(_ taken: BindingSnapshot) {
+    var snapshot = taken
+    snapshot.sort()
     var accepted: [Plugin] = []
     for plugin in loaded ?? [] {
       do throws(LuaError) {

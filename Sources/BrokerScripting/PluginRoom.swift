@@ -94,8 +94,7 @@ package actor PluginRoom: PluginControl {
   }
 
   private func put(_ changes: PluginChanges, _ cause: String) async throws -> ReloadReport {
-    let snapshot = try await onLoop { $0.snapshot(for: changes) }
-    changes.prepare(snapshot)
+    changes.prepare(try await snapshot(for: changes))
     let (applied, files) = try await onLoop { host in (host.apply(changes), host.files) }
     loader.inForce = files
     var report = applied
@@ -105,6 +104,15 @@ package actor PluginRoom: PluginControl {
     }
     report.generation = number
     return report
+  }
+
+  /// A turn of the loop for each step.
+  private func snapshot(for changes: PluginChanges) async throws -> BindingSnapshot {
+    let loop = loop
+    let survey = try await onLoop { NIOLoopBound($0.survey(for: changes), eventLoop: loop) }
+    while true {
+      if let snapshot = try await onLoop({ _ in survey.value.advance() }) { return snapshot }
+    }
   }
 
   private func keep(_ files: [String: PluginFile], _ cause: String) {

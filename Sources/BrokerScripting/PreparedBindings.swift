@@ -10,7 +10,7 @@ package struct BindingSnapshot: Sendable {
   struct Exchange: Sendable {
     let place: ExchangePlace
     let definition: [UInt8]
-    let bindings: [Binding]
+    fileprivate(set) var bindings: [Binding]
   }
 
   struct Binding: Sendable {
@@ -47,8 +47,6 @@ struct BindingPlace: Hashable, Sendable {
 struct PreparedBindings {
   struct Routes {
     let routes: LuaRoutes
-    /// The selector behind the routes, whose indexes come with the exchange.
-    let selector: RoutesSelector
     /// Of each binding: its id in the script by its sequence.
     let ids: [UInt64: UInt64]
   }
@@ -58,36 +56,101 @@ struct PreparedBindings {
 }
 
 extension BindingSnapshot {
+  /// Scripts get the bindings in the order in which they were made. Away from the core loop: it takes longer
+  /// than to take them.
+  mutating func sort() {
+    for type in exchanges.keys {
+      for index in exchanges[type, default: []].indices {
+        exchanges[type]?[index].bindings.sort { $0.sequence < $1.sequence }
+      }
+    }
+  }
+}
+
+/// Takes a snapshot in turns of the core loop, a bounded number of bindings each, so that others get theirs
+/// between them. What changes meanwhile is seen or not: whoever puts the new version into force compares.
+///
+///     exchanges left ──> the exchange at hand, with its bindings as it was begun ──> held until the end
+final class BindingSurvey {
+  /// About a millisecond.
+  static let bindingsATurn = 1000
+
+  private typealias Bindings = [BrokerCore.Binding.Identity: BrokerCore.Binding]
+
+  private let types: Set<String>
+  private let matchers: Set<String>
+  private let bindingsATurn: Int
+  private var left: [BrokerCore.Exchange] = []
+  private var exchange: BrokerCore.Exchange?
+  private var isScripted = false
+  private var isMatched = false
+  private var bindings: Bindings = [:]
+  private var next = Bindings().startIndex
+  private var taken: [BindingSnapshot.Binding] = []
+  /// Places and ids are addresses: none may be another's before all are taken.
+  private var held: [(BrokerCore.Exchange, Bindings)] = []
+  private var snapshot = BindingSnapshot()
+
   /// - Parameters:
   ///   - types: exchange types that are about to change
   ///   - matchers: header matchers that are about to change
-  static func taken(of broker: Broker, types: Set<String>, matchers: Set<String>) -> BindingSnapshot {
-    var snapshot = BindingSnapshot()
-    guard !types.isEmpty || !matchers.isEmpty else { return snapshot }
-    for vhost in broker.vhosts.values {
-      for exchange in vhost.exchanges.values {
-        let type = exchange.typeName.text
-        if types.contains(type) {
-          let bindings = exchange.orderedBindings.map {
-            Binding(sequence: $0.sequence, binding: LuaBinding($0, isNew: false))
-          }
-          snapshot.exchanges[type, default: []].append(
-            Exchange(
-              place: ExchangePlace(exchange), definition: exchange.definitionContent, bindings: bindings))
-        }
-        guard !matchers.isEmpty, type == "headers" else { continue }
-        for binding in exchange.bindings.values {
-          guard let name = binding.arguments["x-match"]?.string?.text, matchers.contains(name) else {
-            continue
-          }
-          snapshot.matched[name, default: []].append(
-            (
-              BindingPlace(exchange: ExchangePlace(exchange), sequence: binding.sequence),
-              binding.arguments.content
-            ))
-        }
+  init(of broker: Broker, types: Set<String>, matchers: Set<String>, bindingsATurn: Int = bindingsATurn) {
+    self.types = types
+    self.matchers = matchers
+    self.bindingsATurn = bindingsATurn
+    guard !types.isEmpty || !matchers.isEmpty else { return }
+    for vhost in broker.vhosts.values { left += vhost.exchanges.values }
+  }
+
+  /// - Returns: nil while there is more to take
+  func advance() -> BindingSnapshot? {
+    for _ in 0..<bindingsATurn {
+      if let exchange, next < bindings.endIndex {
+        take(bindings[next].value, of: exchange)
+        next = bindings.index(after: next)
+      } else {
+        if let exchange { end(exchange) }
+        guard let following = left.popLast() else { return finished() }
+        begin(following)
       }
     }
+    return nil
+  }
+
+  private func begin(_ following: BrokerCore.Exchange) {
+    isScripted = types.contains(following.typeName.text)
+    isMatched = !matchers.isEmpty && following.typeName == "headers"
+    guard isScripted || isMatched else { return }
+    exchange = following
+    bindings = following.bindings
+    next = bindings.startIndex
+  }
+
+  private func take(_ binding: BrokerCore.Binding, of exchange: BrokerCore.Exchange) {
+    if isScripted {
+      taken.append(
+        BindingSnapshot.Binding(sequence: binding.sequence, binding: LuaBinding(binding, isNew: false)))
+    }
+    guard isMatched, let name = binding.arguments["x-match"]?.string?.text, matchers.contains(name)
+    else { return }
+    let place = BindingPlace(exchange: ExchangePlace(exchange), sequence: binding.sequence)
+    snapshot.matched[name, default: []].append((place, binding.arguments.content))
+  }
+
+  private func end(_ exchange: BrokerCore.Exchange) {
+    held.append((exchange, bindings))
+    self.exchange = nil
+    guard isScripted else { return }
+    snapshot.exchanges[exchange.typeName.text, default: []].append(
+      BindingSnapshot.Exchange(
+        place: ExchangePlace(exchange), definition: exchange.definitionContent, bindings: taken))
+    taken = []
+  }
+
+  /// What was held is let go here, on the loop.
+  private func finished() -> BindingSnapshot {
+    held = []
+    bindings = [:]
     return snapshot
   }
 }
@@ -98,8 +161,7 @@ extension Plugin {
   func prepare(_ snapshot: BindingSnapshot) throws(LuaError) {
     for exchange in snapshot.exchanges[name] ?? [] where manifest.isExchangeType {
       let what = "exchange '\(exchange.place.name)' in vhost '\(exchange.place.vhost)'"
-      let selector = RoutesSelector()
-      let routes = try LuaRoutes(lua, definition: exchange.definition, selector: selector)
+      let routes = try LuaRoutes(lua, definition: exchange.definition)
       try blaming(what) { () throws(LuaError) in try routes.validate() }
       var ids: [UInt64: UInt64] = [:]
       for binding in exchange.bindings {
@@ -109,8 +171,7 @@ extension Plugin {
         }
         ids[binding.sequence] = binding.binding.id
       }
-      prepared.exchanges[exchange.place] = PreparedBindings.Routes(
-        routes: routes, selector: selector, ids: ids)
+      prepared.exchanges[exchange.place] = PreparedBindings.Routes(routes: routes, ids: ids)
     }
     for (place, arguments) in snapshot.matched[name] ?? [] where manifest.matcher != nil {
       let what = "binding of exchange '\(place.exchange.name)' in vhost '\(place.exchange.vhost)'"

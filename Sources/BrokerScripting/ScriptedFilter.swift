@@ -13,7 +13,7 @@ final class ScriptedFilter: MessageFilter {
   private let manifest: FilterManifest
   private let hook: LuaHook
   private let meter: HookMeter
-  private var surroundings = Surroundings()
+  private let view = MessageView()
 
   /// - Throws: if the script has no such filter
   init(_ plugin: Plugin, _ stage: FilterStageName, _ manifest: FilterManifest) throws(LuaError) {
@@ -36,12 +36,11 @@ final class ScriptedFilter: MessageFilter {
 
   // hot:
   func run(_ message: Message, _ context: FilterContext) -> FilterVerdict {
-    var view = LuaMessage(message, key: message.routingKey)
-    surroundings.fill(&view, context)
+    view.show(message, context)
     let verdict: LuaVerdict
     do throws(LuaError) {
       verdict = try plugin.run(meter, publishing: message, in: context.vhost) { () throws(LuaError) in
-        try hook.run(&view, budget: plugin.routeBudget)
+        try hook.run(view.lua, budget: plugin.routeBudget)
       }
     } catch {
       return failed(error, message)
@@ -50,7 +49,12 @@ final class ScriptedFilter: MessageFilter {
     case .none, .allow: return .pass
     case .deny(let reason): return .denied(String(decoding: reason.buffer, as: UTF8.self))
     case .drop(let reason): return .dropped(String(decoding: reason.buffer, as: UTF8.self))
-    case .delay(let milliseconds): return .delayed(milliseconds: milliseconds)
+    case .delay(let milliseconds, let change):
+      do throws(ProtocolError) {
+        return .delayed(milliseconds: milliseconds, as: try change.applied(to: message))
+      } catch {
+        return failed(LuaError(.runtime, error.text), message)
+      }
     case .throttle(let milliseconds):
       guard stage != .deliver else {
         return failed(LuaError(.runtime, "throttle is no verdict for deliver: nobody publishes"), message)
@@ -58,10 +62,7 @@ final class ScriptedFilter: MessageFilter {
       return .throttled(milliseconds: milliseconds)
     case .change(let content):
       do throws(ProtocolError) {
-        let change = try MessageChange(try FieldReader.fields(of: content.buffer))
-        let changed = try change.applied(to: message)
-        changed.header.extraKeys = message.header.extraKeys
-        return .changed(changed)
+        return try content.applied(to: message).map { .changed($0) } ?? .pass
       } catch {
         return failed(LuaError(.runtime, error.text), message)
       }
@@ -72,6 +73,17 @@ final class ScriptedFilter: MessageFilter {
     plugin.report(error, "filters.\(stage.rawValue)", on: message)
     if plugin.manifest.onError.filter(stage) == .pass { return .pass }
     return .failed("filter '\(name)' failed: \(error.message)")
+  }
+}
+
+extension LuaBytes {
+  /// The message with these fields of `change{…}` or `delay(ms, {…})`; nil if there are none.
+  /// - Throws: 406 that names the field that is wrong
+  func applied(to message: Message) throws(ProtocolError) -> Message? {
+    guard count > 0 else { return nil }
+    let changed = try MessageChange(try FieldReader.fields(of: buffer)).applied(to: message)
+    changed.header.extraKeys = message.header.extraKeys
+    return changed
   }
 }
 
@@ -109,7 +121,7 @@ final class ScriptedDeadLetterPolicy: DeadLetterPolicy {
   private let plugin: Plugin
   private let hook: LuaHook
   private let meter: HookMeter
-  private var surroundings = Surroundings()
+  private let view = MessageView()
 
   init(_ plugin: Plugin) throws(LuaError) {
     self.plugin = plugin
@@ -121,20 +133,24 @@ final class ScriptedDeadLetterPolicy: DeadLetterPolicy {
   }
 
   func dies(_ message: Message, _ death: Death, _ context: FilterContext) -> DeathAnswer {
-    var view = LuaMessage(message, key: message.routingKey)
-    surroundings.fill(&view, context)
+    view.show(message, context)
     let fields: FieldTable = [
       "queue": .string(context.queue?.name ?? ""), "reason": .string(ByteString(death.reason.rawValue)),
       "count": .int64(death.count),
     ]
     do throws(LuaError) {
       let verdict = try plugin.run(meter, publishing: message, in: context.vhost) { () throws(LuaError) in
-        try hook.run(&view, second: fields.content, budget: plugin.routeBudget)
+        try hook.run(view.lua, second: fields.content, budget: plugin.routeBudget)
       }
       switch verdict {
       case .none, .allow: return .pass
       case .drop(let reason): return .dropped(String(decoding: reason.buffer, as: UTF8.self))
-      case .delay(let milliseconds): return .delayed(milliseconds: milliseconds)
+      case .delay(let milliseconds, let change):
+        do throws(ProtocolError) {
+          return .delayed(milliseconds: milliseconds, as: try change.applied(to: message))
+        } catch {
+          throw LuaError(.runtime, error.text)
+        }
       case .deny, .change, .throttle:
         throw LuaError(.runtime, "dead_letter returned a verdict that is neither delay nor drop")
       }

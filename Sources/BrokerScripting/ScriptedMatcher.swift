@@ -8,6 +8,7 @@ final class ScriptedMatcher: HeaderMatcher {
   private let plugin: Plugin
   private let matcher: LuaMatcher
   private let meter: HookMeter
+  private let view = MessageView()
 
   /// For a binding that the script has accepted already.
   init(_ plugin: Plugin, _ matcher: LuaMatcher) {
@@ -31,9 +32,9 @@ final class ScriptedMatcher: HeaderMatcher {
 
   // hot:
   func matches(_ message: Message) -> Bool {
-    var view = LuaMessage(message, key: message.routingKey)
+    view.show(message, key: message.routingKey)
     do throws(LuaError) {
-      return try plugin.run(meter) { () throws(LuaError) in try matcher.matches(&view) }
+      return try plugin.run(meter) { () throws(LuaError) in try matcher.matches(view.lua) }
     } catch {
       plugin.report(error, "matcher", on: message)
       return false
@@ -74,12 +75,13 @@ final class Expressions {
 
 private final class ExpressionMatcher: HeaderMatcher {
   private let expression: LuaExpression
+  private let view = MessageView()
 
   init(_ expression: LuaExpression) { self.expression = expression }
 
   /// An expression that fails, most often because a header is missing, does not match.
   func matches(_ message: Message) -> Bool {
-    var view = LuaMessage(message, key: message.routingKey)
-    return (try? expression.matches(&view)) ?? false
+    view.show(message, key: message.routingKey)
+    return (try? expression.matches(view.lua)) ?? false
   }
 }

@@ -92,6 +92,27 @@ static int encode_body(lua_State *L) {
     return 0;
 }
 
+static int change_body(lua_State *L) {
+    LuaGuard *guard = lg_of(L);
+    guard->out.count = 0;
+    lg_encode_table(L, 1, &guard->out, false);
+    return 0;
+}
+
+int lg_take_change(lua_State *L, int verdict, LGBytes *change) {
+    LuaGuard *guard = lg_of(L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, guard->key_change);
+    if (lua_rawget(L, verdict) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        return LUA_OK;
+    }
+    lua_pushcfunction(L, change_body);
+    lua_insert(L, -2);
+    int status = lua_pcall(L, 1, 0, 0);
+    if (status == LUA_OK) *change = lg_bytes(guard->out.bytes, guard->out.count);
+    return status;
+}
+
 static const char *take_milliseconds(lua_State *L, LuaGuard *guard, int index, LGHookResult *result) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, guard->key_milliseconds);
     lua_rawget(L, index);
@@ -132,6 +153,9 @@ static const char *take_verdict(lua_State *L, LuaGuard *guard, int index, LGHook
     case LG_DENY:
     case LG_DROP: return take_reason(L, guard, index, result);
     case LG_DELAY:
+        *status = lg_take_change(L, index, &result->content);
+        if (*status != LUA_OK) return NULL;
+        // falls through
     case LG_THROTTLE: return take_milliseconds(L, guard, index, result);
     default:
         lua_pushcfunction(L, encode_body);

@@ -138,14 +138,20 @@ static bool skip_value(const uint8_t **at, const uint8_t *end) {
     return true;
 }
 
-static void push_pairs(Reader *r, int depth) {
-    enter(r, depth);
+int lg_count_fields(LGBytes content, int most) {
+    const uint8_t *at = content.bytes, *end = at + content.count;
     int count = 0;
-    for (const uint8_t *at = r->at; at < r->end; count++) {
-        if ((size_t)(r->end - at) < 1u + *at) break;
+    for (; at < end; count++) {
+        if (count == most || (size_t)(end - at) < 1u + *at) return -1;
         at += 1 + *at;
-        if (!skip_value(&at, r->end)) break;
+        if (!skip_value(&at, end)) return -1;
     }
+    return count;
+}
+
+// count: of the fields, if it is known; it is only room.
+static void push_counted(Reader *r, int depth, int count) {
+    enter(r, depth);
     lg_spend(r->L, (uint64_t)count * 8);
     lua_createtable(r->L, 0, count);
     while (r->at < r->end) {
@@ -156,6 +162,11 @@ static void push_pairs(Reader *r, int depth) {
         push_value(r, depth);
         lua_rawset(r->L, -3);
     }
+}
+
+static void push_pairs(Reader *r, int depth) {
+    int count = lg_count_fields(lg_bytes(r->at, (size_t)(r->end - r->at)), INT_MAX);
+    push_counted(r, depth, count < 0 ? 0 : count);  // where it is malformed is said by who reads it
 }
 
 static void push_items(Reader *r, int depth) {
@@ -173,20 +184,14 @@ void lg_push_table(lua_State *L, LGBytes content) {
     push_pairs(&r, 1);
 }
 
+void lg_push_counted(lua_State *L, LGBytes content, int count) {
+    Reader r = {L, content.bytes, content.bytes + content.count, content.bytes};
+    push_counted(&r, 1, count);
+}
+
 void lg_push_array(lua_State *L, LGBytes content) {
     Reader r = {L, content.bytes, content.bytes + content.count, content.bytes};
     push_items(&r, 0);  // the array is no value of the script's: what it holds may nest as deep as a table
-}
-
-// False too where they are malformed.
-bool lg_has_few_fields(LGBytes content, unsigned few) {
-    const uint8_t *at = content.bytes, *end = at + content.count;
-    for (unsigned count = 0; at < end; count++) {
-        if (count == few || (size_t)(end - at) < 1u + *at) return false;
-        at += 1 + *at;
-        if (!skip_value(&at, end)) return false;
-    }
-    return true;
 }
 
 // Pushes the value of the first field of that name, or nil. Returns how many fields it looked at.

@@ -57,14 +57,65 @@ static void shorten_tick(LuaGuard *guard) {
     if (L && lua_gethookcount(L) > guard->tick) lua_sethook(L, on_count, LUA_MASKCOUNT, guard->tick);
 }
 
+// What is freed of small blocks waits for the next that is as big: most of what a call allocates is a table and a
+// few strings, and a collection frees those of thousands of calls together, which is more than malloc keeps at
+// hand. Sizes are rounded to grains, so that blocks of a class can stand for each other.
+
+static size_t small_class(size_t size) { return (size + LG_GRAIN - 1) / LG_GRAIN; }
+
+static void *take_small(LuaGuard *guard, size_t size) {
+    size_t class = small_class(size);
+    SpareBlock *block = guard->spare[class];
+    if (!block) return malloc(class * LG_GRAIN);
+    guard->spare[class] = block->next;
+    guard->spare_bytes -= class * LG_GRAIN;
+    return block;
+}
+
+static void free_spare(LuaGuard *guard) {
+    for (size_t class = 0; class <= LG_SMALL / LG_GRAIN; class++) {
+        while (guard->spare[class]) {
+            SpareBlock *block = guard->spare[class];
+            guard->spare[class] = block->next;
+            free(block);
+        }
+    }
+    guard->spare_bytes = 0;
+}
+
+static void give(LuaGuard *guard, void *block, size_t size) {
+    if (size > LG_SMALL) return free(block);
+    size_t class = small_class(size);
+    // All go when they are too many: sizes that nobody asks for any more would be kept for good.
+    if (guard->spare_bytes + class * LG_GRAIN > LG_SPARE) free_spare(guard);
+    SpareBlock *spare = block;
+    spare->next = guard->spare[class];
+    guard->spare[class] = spare;
+    guard->spare_bytes += class * LG_GRAIN;
+}
+
+static void *resize(LuaGuard *guard, void *block, size_t old, size_t new) {
+    if (!block) return new <= LG_SMALL ? take_small(guard, new) : malloc(new);
+    if (old > LG_SMALL && new > LG_SMALL) return realloc(block, new);
+    if (old <= LG_SMALL && new <= LG_SMALL && small_class(old) == small_class(new)) return block;
+    void *moved = new <= LG_SMALL ? take_small(guard, new) : malloc(new);
+    // Lua relies on it that to make a block smaller never fails; this one is more than large enough.
+    if (!moved) return new < old ? block : NULL;
+    memcpy(moved, block, old < new ? old : new);
+    give(guard, block, old);
+    return moved;
+}
+
+// hot:
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
     LuaGuard *guard = context;
     bool is_string = block == NULL && old_size == LUA_TSTRING;
     size_t old = block ? old_size : 0;
     uintptr_t address = (uintptr_t)block;
     if (new_size == 0) {
+        if (!block) return NULL;
         if (old >= LG_MEDIUM_STRING) forget_big(guard, address);
-        free(block);
+        give(guard, block, old);
         guard->used -= old;
         return NULL;
     }
@@ -74,9 +125,10 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
         if (new_size - old > guard->limits.memory_bytes - guard->used) return NULL;
         if (is_string && new_size > guard->limits.string_bytes) return NULL;
     }
-    void *moved = realloc(block, new_size);
+    void *moved = resize(guard, block, old, new_size);
     if (moved == NULL) return NULL;
     guard->used = guard->used - old + new_size;
+    if (new_size <= LG_SMALL && old <= LG_SMALL) return moved;
     if (new_size > 4096) guard->spent += new_size / 64;
     if (old >= LG_MEDIUM_STRING) forget_big(guard, address);
     enum Bigness big = bigness(new_size, is_string);
@@ -244,7 +296,7 @@ void lg_begin(LuaGuard *guard, LGBudget budget) {
     guard->spent = 0;
     guard->next_look = budget.instructions < LG_TICK ? budget.instructions : LG_TICK;
     guard->call++;
-    guard->selected_count = 0;
+    guard->selection_count = guard->selected_count = 0;
     // While something big lives, even a call of a few instructions may take long.
     guard->timed_whole = guard->tick < LG_TICK;
     guard->clock_start = guard->clock_last = guard->timed_whole ? cpu_nanoseconds() : 0;
@@ -377,7 +429,9 @@ void lg_close(LuaGuard *guard) {
     if (!guard) return;
     while (guard->all) lg_routes_close(guard->all);
     lua_close(guard->L);
+    free_spare(guard);
     free(guard->ids);
+    free(guard->selections);
     free(guard->selected);
     free(guard->queues);
     free(guard->text.bytes);
@@ -391,9 +445,12 @@ void lg_close(LuaGuard *guard) {
 const LGError *lg_error(const LuaGuard *guard) { return &guard->error; }
 
 LGStatistics lg_statistics(const LuaGuard *guard) {
+    return (LGStatistics){guard->used, guard->allocations};
+}
+
+uint64_t lg_last_call_nanoseconds(const LuaGuard *guard) {
     uint64_t took = guard->clock_start ? guard->clock_last - guard->clock_start : 0;
-    if (guard->timed_whole && took < LG_SHORT_CALL) took = 0;
-    return (LGStatistics){guard->used, guard->allocations, took};
+    return guard->timed_whole && took < LG_SHORT_CALL ? 0 : took;
 }
 
 void lg_fail_allocations(LuaGuard *guard, uint64_t from) {

@@ -35,9 +35,11 @@ int lg_push_headers(lua_State *L) {
         return 1;
     }
     LGBytes content = lg_message_headers(L);
-    bool is_small = content.count <= LG_SHORT_HEADERS && lg_has_few_fields(content, LG_FEW_HEADERS);
-    if (is_small || guard->headers_at_once > 0) {
-        if (guard->headers_at_once > 0) guard->headers_at_once--;
+    int count = content.count <= LG_SHORT_HEADERS ? lg_count_fields(content, LG_FEW_HEADERS) : -1;
+    if (count >= 0) {
+        lg_push_counted(L, content, count);
+    } else if (guard->headers_at_once > 0) {
+        guard->headers_at_once--;
         lg_push_table(L, content);
     } else {
         lua_createtable(L, 0, 1);

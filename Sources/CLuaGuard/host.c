@@ -66,7 +66,17 @@ static int verdict_drop(lua_State *L) {
     return text_verdict(L, "drop", "reason");
 }
 static int verdict_queue(lua_State *L) { return text_verdict(L, "queue", "name"); }
-static int verdict_delay(lua_State *L) { return time_verdict(L, "delay"); }
+// delay(milliseconds, {…}): the message comes back with these changes.
+static int verdict_delay(lua_State *L) {
+    bool changes = !lua_isnoneornil(L, 2);
+    if (changes) luaL_checktype(L, 2, LUA_TTABLE);
+    time_verdict(L, "delay");
+    if (changes) {
+        lua_pushvalue(L, 2);
+        lua_setfield(L, -2, "change");
+    }
+    return 1;
+}
 static int verdict_throttle(lua_State *L) { return time_verdict(L, "throttle"); }
 
 const char *lg_verdict(lua_State *L, int index) {
@@ -229,8 +239,9 @@ static int time_monotonic(lua_State *L) {
     return 1;
 }
 
+// Of all light userdata: the other ones are selections.
 static int null_text(lua_State *L) {
-    lua_pushliteral(L, "null");
+    lua_pushstring(L, lua_touserdata(L, 1) == (void *)&lg_null ? "null" : "selection");
     return 1;
 }
 
@@ -260,6 +271,7 @@ void lg_open_host(lua_State *L) {
     guard->key_reason = anchor(L, "reason");
     guard->key_name = anchor(L, "name");
     guard->key_milliseconds = anchor(L, "milliseconds");
+    guard->key_change = anchor(L, "change");
 
     lua_newtable(L);
     lua_pushliteral(L, "verdict");

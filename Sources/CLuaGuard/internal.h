@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "CKeyIndex.h"
 #include "CLuaGuard.h"
 
 // What stands at the bottom of the main thread's stack, so that a call pushes it without looking it up.
@@ -27,6 +28,9 @@ enum {
     LG_HUGE_STRING = 4 << 20,
     LG_BIG_BLOCKS = 2304,        // big blocks that are tracked (64 MiB of 32 KiB and some); beyond, the tick
                                  // stays short for good
+    LG_GRAIN = 16,               // small blocks are so many bytes, or twice as many, …
+    LG_SMALL = 256,              // … up to this; 0 bytes are none
+    LG_SPARE = 1 << 20,          // freed ones that are kept, in bytes
     LG_NESTING = 100,            // tables in tables, in field tables and JSON
     LG_MANIFEST_NESTING = 7,     // of what the host reads of a plugin's table
     LG_COROUTINE_COST = 500,     // a new coroutine starts a tick of its own: charge half of it
@@ -34,6 +38,7 @@ enum {
     LG_ROUTE_RESULTS = 65536,
     LG_ROUTE_QUEUES = 4096,      // queue(name) in one result
     LG_MOST_SELECTED = 1 << 22,  // ids of all selections of one call: 32 MiB
+    LG_MOST_SELECTIONS = 1 << 16,  // of one call
     LG_NAME_BYTES = 255,         // a queue's name is a short string
     LG_REASON_BYTES = 1023,      // of a verdict, as far as the host gets to see it
     LG_EXPRESSION_BYTES = 4096,  // of a client's binding, which is compiled on the core loop
@@ -57,6 +62,10 @@ typedef struct {
     enum Bigness bigness;
 } BigBlock;
 
+typedef struct SpareBlock {
+    struct SpareBlock *next;
+} SpareBlock;
+
 typedef struct {
     uint8_t *bytes;
     size_t count, capacity;
@@ -77,6 +86,8 @@ struct LuaGuard {
     // Memory.
     size_t used;
     uint64_t allocations, fail_from;
+    SpareBlock *spare[LG_SMALL / LG_GRAIN + 1];  // by size
+    size_t spare_bytes;
     BigBlock big[LG_BIG_BLOCKS];
     int big_count, big_counts[BIGNESSES];
     bool big_overflowed;
@@ -100,7 +111,7 @@ struct LuaGuard {
     bool clocks_stopped;
     int64_t stopped_wall, stopped_monotonic;
     // Strings, so that reading a verdict allocates nothing.
-    int key_verdict, key_reason, key_name, key_milliseconds;
+    int key_verdict, key_reason, key_name, key_milliseconds, key_change;
 
     // What the libraries keep.
     bool dry;  // a trial: nothing is written outside of the interpreter
@@ -135,9 +146,10 @@ struct LuaGuard {
     // Results; kept between calls, grown by malloc.
     uint64_t *ids;
     size_t id_count, id_capacity;
-    uint64_t *selected;  // ids of all selections of this call
+    struct Selection *selections;  // of this call
+    size_t selection_count, selection_capacity;
+    uint64_t *selected;  // their ids, one behind the other
     size_t selected_count, selected_capacity;
-    bool select_failed;  // out of memory inside lg_select_add
     LGBytes *queues;
     size_t queue_count, queue_capacity;
     Buffer text;  // queue names and verdict texts
@@ -154,7 +166,7 @@ typedef struct {
 struct LGRoutes {
     LuaGuard *guard;
     LGRoutes *next, *previous;
-    void *context;
+    KeyIndex *indexes[2];  // by KIKind; each is made when it is first asked
     uint64_t serial;
     int ref;
     bool uneven;  // weights differ
@@ -164,11 +176,11 @@ struct LGRoutes {
 };
 
 // Userdata begin with a tag, so that any of ours can be told apart without a metatable.
-enum Tag { TAG_MESSAGE = 1, TAG_ROUTES, TAG_BINDING, TAG_SELECTION };
+enum Tag { TAG_MESSAGE = 1, TAG_ROUTES, TAG_BINDING };
 typedef struct { uint32_t tag; } MessageBox;
 typedef struct { uint32_t tag; LGRoutes *routes; } RoutesBox;
 typedef struct { uint32_t tag; uint32_t index; uint64_t id, serial; } BindingBox;
-typedef struct { uint32_t tag; uint64_t call; size_t start, count; LGRoutes *routes; } SelectionBox;
+typedef struct Selection { size_t start, count; LGRoutes *routes; } Selection;
 enum { MESSAGE_HEADERS = 1, MESSAGE_IDENTITY = 2 };
 enum { ROUTES_HANDLES = 1, ROUTES_INDEX = 2, ROUTES_DEFINITION = 3 };
 enum { BINDING_FIELDS = 1, BINDING_KEPT = 2 };
@@ -218,7 +230,8 @@ int lg_gsub(lua_State *L);
 // fields.c
 void lg_push_table(lua_State *L, LGBytes content);
 void lg_push_array(lua_State *L, LGBytes content);
-bool lg_has_few_fields(LGBytes content, unsigned few);
+int lg_count_fields(LGBytes content, int most);  // -1: they are more, or malformed
+void lg_push_counted(lua_State *L, LGBytes content, int count);
 unsigned lg_push_field(lua_State *L, LGBytes content, const char *name, size_t count);
 void lg_fill_table(lua_State *L, int table, LGBytes content);
 void lg_encode(lua_State *L, int index, Buffer *out, bool functions);        // one value, with its type octet
@@ -254,7 +267,9 @@ void lg_message_end(LuaGuard *guard);
 LGBytes lg_message_headers(lua_State *L);
 
 // routes.c: the userdata, and what their methods share with routing.c and test_host.c
-extern const char lg_routes_metatable, lg_binding_metatable;
+extern const char lg_binding_metatable;
+void lg_set_methods(lua_State *L, int routes);  // gives the userdata there its metatable
+const Selection *lg_selection_at(lua_State *L, int index, bool *stale);  // null: it is none, or stale
 uint32_t lg_tag_at(lua_State *L, int index);  // of a userdata of ours, or 0
 LGRoutes *lg_check_routes(lua_State *L);      // the bindings at 1
 LGBytes lg_check_text(lua_State *L, int index);
@@ -274,12 +289,14 @@ struct LGHook {
 };
 bool lg_push_path(lua_State *L, LGBytes path);  // what stands there in the plugin's table; false: nil
 int lg_fail(LuaGuard *guard, const char *format, ...);  // sets the error of a call that has ended well
+// What stands in delay(ms, {…}), as field table content; empty without. Takes a protected call, whose status it
+// returns, with the error at the top.
+int lg_take_change(lua_State *L, int verdict, LGBytes *change);
 
 // tasks.c
 int lg_answer_waits(lua_State *L);
 
 // select.c
-bool lg_topic_matches(LGBytes pattern, LGBytes key);
 bool lg_headers_match(LGBytes arguments, LGBytes headers);
 
 // routing.c
@@ -291,11 +308,12 @@ typedef struct {
     LGRoutes *routes;
     const LGBinding *binding;
 } NewBinding;
-LGRoutes *lg_new_routes(LuaGuard *guard, void *context);
+LGRoutes *lg_new_routes(LuaGuard *guard);
 int lg_open_routes_body(lua_State *L);  // takes an Opening
 int lg_bind_body(lua_State *L);         // takes a NewBinding; raises LG_REFUSED when `bind` says deny
 void lg_prepare(lua_State *L, LGRoutes *routes);
 void lg_raise_denial(lua_State *L);  // LG_REFUSED with the script's text when the value on top is a denial
+// Reads what route returned. The status of lua_pcall, with an error at the top; or what is wrong with it.
 int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRouteResult *result,
                const char **problem);
 

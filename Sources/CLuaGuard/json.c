@@ -277,7 +277,10 @@ static void emit_value(lua_State *L, int index, int depth) {
         }
         emit(L, number, strlen(number));
         break;
-    case LUA_TLIGHTUSERDATA: emit(L, "null", 4); break;
+    case LUA_TLIGHTUSERDATA:
+        if (lua_touserdata(L, index) != (void *)&lg_null) luaL_error(L, "JSON has no selection");
+        emit(L, "null", 4);
+        break;
     default: luaL_error(L, "JSON has no %s", luaL_typename(L, index));
     }
 }

@@ -37,8 +37,8 @@ static bool read_properties(LuaGuard *guard) {
     rest.bytes += 2;
     rest.count -= 2;
     if (flags & 3) return false;
-    for (int i = 0; i < PROPERTIES; i++) {
-        if (!(flags & 0x8000u >> i)) continue;
+    for (int i = 0; flags << i & 0xffff; i++) {
+        if (!(flags << i & 0x8000)) continue;
         if (!take_property(&rest, (enum Property)i, &guard->property[i])) return false;
     }
     return true;

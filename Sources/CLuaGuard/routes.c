@@ -2,12 +2,14 @@
 //
 //   bindings   userdata, one an exchange       user values: handles by id, index of `prepare`, definition
 //   binding    userdata, one a binding         user values: fields, what `bind` kept
-//   selection  userdata, a range of guard->selected, valid during its call
+//   selection  light userdata, which stands for a range of guard->selected during its call:
+//
+//     | 1 | call, 43 bits | number, 20 bits |      `null`, the other light userdata, begins with a 0
 
 #include "internal.h"
 
-const char lg_routes_metatable = 0, lg_binding_metatable = 0;
-static const char selection_metatable = 0;
+const char lg_binding_metatable = 0;
+static const char methods_metatable = 0;
 
 // ---- Arguments
 
@@ -22,14 +24,28 @@ LGRoutes *lg_check_routes(lua_State *L) {
     return box->routes;
 }
 
-static SelectionBox *check_selection(lua_State *L) {
-    SelectionBox *box = lg_tag_at(L, 1) == TAG_SELECTION ? lua_touserdata(L, 1) : NULL;
-    if (!box) luaL_typeerror(L, 1, "selection");
-    if (box->call != lg_of(L)->call) luaL_error(L, "a selection is valid during the call that made it");
-    return box;
+static uint64_t selection_word(const LuaGuard *guard, size_t number) {
+    return 1ull << 63 | (guard->call & ((1ull << 43) - 1)) << 20 | number;
 }
 
-static LGBytes entry_key(const Entry *entry) { return lg_bytes(entry->block, entry->key_count); }
+const Selection *lg_selection_at(lua_State *L, int index, bool *stale) {
+    const LuaGuard *guard = lg_of(L);
+    *stale = false;
+    if (lua_type(L, index) != LUA_TLIGHTUSERDATA) return NULL;
+    uint64_t word = (uint64_t)(uintptr_t)lua_touserdata(L, index), number = word & ((1u << 20) - 1);
+    if (!(word >> 63)) return NULL;
+    *stale = word != selection_word(guard, number) || number >= guard->selection_count;
+    return *stale ? NULL : &guard->selections[number];
+}
+
+static const Selection *check_selection(lua_State *L) {
+    bool stale;
+    const Selection *selection = lg_selection_at(L, 1, &stale);
+    if (stale) luaL_error(L, "a selection is valid during the call that made it");
+    if (!selection) luaL_typeerror(L, 1, "selection");
+    return selection;
+}
+
 static LGBytes entry_arguments(const Entry *entry) {
     return lg_bytes(entry->block + entry->key_count, entry->arguments_count);
 }
@@ -85,61 +101,34 @@ static int routes_length(lua_State *L) {
 
 // ---- Selections
 
-void lg_select_add(LuaGuard *guard, uint64_t id) {
-    if (guard->selected_count >= LG_MOST_SELECTED ||
-        !lg_grow(&guard->selected, &guard->selected_capacity, guard->selected_count, sizeof(uint64_t))) {
-        guard->select_failed = true;
-        return;
-    }
-    guard->selected[guard->selected_count++] = id;
+static void no_memory(lua_State *L) {
+    lg_trip(L, LG_MEMORY);
+    luaL_error(L, "not enough memory");
 }
 
-static SelectionBox *new_selection(lua_State *L, LGRoutes *routes) {
+// Room for so many more ids, at the end of what was selected in this call.
+static uint64_t *reserve(lua_State *L, size_t more) {
     LuaGuard *guard = lg_of(L);
-    SelectionBox *box = lua_newuserdatauv(L, sizeof *box, 0);
-    *box = (SelectionBox){TAG_SELECTION, guard->call, guard->selected_count, 0, routes};
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &selection_metatable);
-    lua_setmetatable(L, -2);
-    return box;
-}
-
-static int finish_selection(lua_State *L, SelectionBox *box) {
-    LuaGuard *guard = lg_of(L);
-    if (guard->select_failed) {
-        lg_trip(L, LG_MEMORY);
-        return luaL_error(L, "not enough memory");
-    }
-    box->count = guard->selected_count - box->start;
-    lg_spend(L, box->count / 8 + 1);
-    return 1;
-}
-
-static bool select_one(LGSelector selector, const Entry *entry, LGBytes value) {
-    LGBytes key = entry_key(entry);
-    switch (selector) {
-    case LG_SELECT_KEY: return key.count == value.count && memcmp(key.bytes, value.bytes, key.count) == 0;
-    case LG_SELECT_TOPIC: return lg_topic_matches(key, value);
-    default: return lg_headers_match(entry_arguments(entry), value);
-    }
-}
-
-static int select_bindings(lua_State *L, LGSelector selector, LGBytes value) {
-    LuaGuard *guard = lg_of(L);
-    LGRoutes *routes = lg_check_routes(L);
-    SelectionBox *box = new_selection(L, routes);
-    guard->select_failed = false;
-    int answer = LG_NO_INDEX;
-    if (guard->host.select && routes->context) {
-        answer = guard->host.select(routes->context, selector, value, guard);
-    }
-    if (answer == LG_MALFORMED) return luaL_error(L, "malformed value");
-    if (answer == LG_NO_INDEX) {
-        for (uint32_t i = 0; i < routes->count; i++) {
-            lg_spend(L, 1 + routes->entries[i].key_count / 16 + routes->entries[i].arguments_count / 8);
-            if (select_one(selector, &routes->entries[i], value)) lg_select_add(guard, routes->entries[i].id);
+    while (guard->selected_capacity - guard->selected_count < more) {
+        if (guard->selected_count + more > LG_MOST_SELECTED ||
+            !lg_grow(&guard->selected, &guard->selected_capacity, guard->selected_capacity, sizeof(uint64_t))) {
+            no_memory(L);
         }
     }
-    return finish_selection(L, box);
+    return guard->selected + guard->selected_count;
+}
+
+// Makes a selection of the `count` ids that were put where `reserve` said, and pushes it.
+static int push_selection(lua_State *L, LGRoutes *routes, size_t count) {
+    LuaGuard *guard = lg_of(L);
+    size_t number = guard->selection_count;
+    if (number == LG_MOST_SELECTIONS) return luaL_error(L, "more than %d selections", LG_MOST_SELECTIONS);
+    if (!lg_grow(&guard->selections, &guard->selection_capacity, number, sizeof(Selection))) no_memory(L);
+    guard->selections[guard->selection_count++] = (Selection){guard->selected_count, count, routes};
+    guard->selected_count += count;
+    lg_spend(L, count / 8 + 1);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)selection_word(guard, number));
+    return 1;
 }
 
 LGBytes lg_check_text(lua_State *L, int index) {
@@ -148,29 +137,67 @@ LGBytes lg_check_text(lua_State *L, int index) {
     return lg_bytes(text, count);
 }
 
-static int routes_key(lua_State *L) { return select_bindings(L, LG_SELECT_KEY, lg_check_text(L, 2)); }
-static int routes_topic(lua_State *L) { return select_bindings(L, LG_SELECT_TOPIC, lg_check_text(L, 2)); }
+// Null when memory is gone.
+static KeyIndex *make_index(const LGRoutes *routes, KIKind kind) {
+    uint64_t secret[2] = {routes->guard->limits.seed, ~routes->guard->limits.seed};
+    KeyIndex *index = ki_open(kind, (const uint8_t *)secret);
+    for (uint32_t i = 0; i < routes->count && index; i++) {
+        const Entry *entry = &routes->entries[i];
+        if (ki_add(index, entry->block, entry->key_count, entry->id)) continue;
+        ki_close(index);
+        index = NULL;
+    }
+    return index;
+}
+
+// hot:
+static int select_keys(lua_State *L, KIKind kind) {
+    LGRoutes *routes = lg_check_routes(L);
+    LGBytes key = lg_check_text(L, 2);
+    if (!routes->indexes[kind]) routes->indexes[kind] = make_index(routes, kind);
+    const uint64_t *ids = NULL;
+    size_t count = 0;
+    if (!routes->indexes[kind] || !ki_match(routes->indexes[kind], key.bytes, key.count, &ids, &count)) {
+        no_memory(L);
+    }
+    uint64_t *room = reserve(L, count);
+    if (count) memcpy(room, ids, count * sizeof *ids);
+    return push_selection(L, routes, count);
+}
+
+static int routes_key(lua_State *L) { return select_keys(L, KI_WHOLE_KEYS); }
+static int routes_topic(lua_State *L) { return select_keys(L, KI_TOPIC_PATTERNS); }
+
+static int select_headers(lua_State *L, LGRoutes *routes, LGBytes headers) {
+    size_t count = 0;
+    uint64_t *room = reserve(L, routes->count);
+    for (uint32_t i = 0; i < routes->count; i++) {
+        const Entry *entry = &routes->entries[i];
+        lg_spend(L, 1 + entry->key_count / 16 + entry->arguments_count / 8);
+        if (lg_headers_match(entry_arguments(entry), headers)) room[count++] = entry->id;
+    }
+    return push_selection(L, routes, count);
+}
 
 // bindings:headers() takes the message's own headers as they came; bindings:headers(t) any table.
 static int routes_headers(lua_State *L) {
     LuaGuard *guard = lg_of(L);
+    LGRoutes *routes = lg_check_routes(L);
     if (lua_isnoneornil(L, 2)) {
         if (!guard->message) return luaL_error(L, "there is no message whose headers could be meant");
-        return select_bindings(L, LG_SELECT_HEADERS, lg_message_headers(L));
+        return select_headers(L, routes, lg_message_headers(L));
     }
     luaL_checktype(L, 2, LUA_TTABLE);
     guard->out.count = 0;
     lg_encode_table(L, 2, &guard->out, false);
-    return select_bindings(L, LG_SELECT_HEADERS, lg_bytes(guard->out.bytes, guard->out.count));
+    return select_headers(L, routes, lg_bytes(guard->out.bytes, guard->out.count));
 }
 
 static int routes_all(lua_State *L) {
-    LuaGuard *guard = lg_of(L);
     LGRoutes *routes = lg_check_routes(L);
-    SelectionBox *box = new_selection(L, routes);
-    guard->select_failed = false;
-    for (uint32_t i = 0; i < routes->count; i++) lg_select_add(guard, routes->entries[i].id);
-    return finish_selection(L, box);
+    uint64_t *room = reserve(L, routes->count);
+    for (uint32_t i = 0; i < routes->count; i++) room[i] = routes->entries[i].id;
+    return push_selection(L, routes, routes->count);
 }
 
 static uint64_t mix(uint64_t x) {
@@ -223,24 +250,31 @@ static int routes_hash(lua_State *L) {
     return 1;
 }
 
-static int routes_index(lua_State *L) {
-    size_t n;
-    const char *s = lua_tolstring(L, 2, &n);
-    lua_CFunction method = NULL;
-    if (!s) method = NULL;
-    else if (IS(s, n, "each")) method = routes_each;
-    else if (IS(s, n, "key")) method = routes_key;
-    else if (IS(s, n, "topic")) method = routes_topic;
-    else if (IS(s, n, "headers")) method = routes_headers;
-    else if (IS(s, n, "all")) method = routes_all;
-    else if (IS(s, n, "hash")) method = routes_hash;
-    else if (IS(s, n, "exchange")) {
-        lua_getiuservalue(L, 1, ROUTES_DEFINITION);
-        return 1;
-    }
-    if (!method) return luaL_error(L, "bindings have no '%s'", luaL_tolstring(L, 2, NULL));
-    lua_pushcfunction(L, method);
-    return 1;
+static int no_method(lua_State *L) {
+    return luaL_error(L, "bindings have no '%s'", luaL_tolstring(L, 2, NULL));
+}
+
+// Methods are found without calling a function, and with them the exchange: each has a table of its own.
+void lg_set_methods(lua_State *L, int routes) {
+    static const luaL_Reg methods[] = {
+        {"each", routes_each},       {"key", routes_key}, {"topic", routes_topic},
+        {"headers", routes_headers}, {"all", routes_all}, {"hash", routes_hash},
+        {NULL, NULL},
+    };
+    lua_createtable(L, 0, 4);
+    luaL_newlib(L, methods);
+    lua_getiuservalue(L, routes, ROUTES_DEFINITION);
+    lua_setfield(L, -2, "exchange");
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &methods_metatable);
+    lua_setmetatable(L, -2);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, routes_length);
+    lua_setfield(L, -2, "__len");
+    lua_pushliteral(L, "bindings");
+    lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, routes);
 }
 
 // ---- selection:each(), #selection, selection[i]
@@ -249,12 +283,12 @@ static int routes_index(lua_State *L) {
 static int selection_next(lua_State *L) {
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
-    SelectionBox *box = check_selection(L);
+    const Selection *selection = check_selection(L);
     lua_Integer at = lua_tointeger(L, lua_upvalueindex(2));
-    if ((size_t)at >= box->count) return 0;
+    if ((size_t)at >= selection->count) return 0;
     lua_pushinteger(L, at + 1);
     lua_replace(L, lua_upvalueindex(2));
-    return lg_push_binding(L, box->routes, lg_of(L)->selected[box->start + (size_t)at]);
+    return lg_push_binding(L, selection->routes, lg_of(L)->selected[selection->start + (size_t)at]);
 }
 
 static int selection_each(lua_State *L) {
@@ -270,12 +304,14 @@ static int selection_length(lua_State *L) {
     return 1;
 }
 
+// All light userdata have one metatable: selections and `null`.
 static int selection_index(lua_State *L) {
-    SelectionBox *box = check_selection(L);
+    if (lua_touserdata(L, 1) == (void *)&lg_null) return luaL_error(L, "attempt to index null");
+    const Selection *selection = check_selection(L);
     if (lua_isinteger(L, 2)) {
         lua_Integer at = lua_tointeger(L, 2);
-        if (at < 1 || (size_t)at > box->count) return 0;
-        lg_push_binding(L, box->routes, lg_of(L)->selected[box->start + (size_t)at - 1]);
+        if (at < 1 || (size_t)at > selection->count) return 0;
+        lg_push_binding(L, selection->routes, lg_of(L)->selected[selection->start + (size_t)at - 1]);
         lua_pop(L, 1);
         return 1;
     }
@@ -286,24 +322,26 @@ static int selection_index(lua_State *L) {
     return 1;
 }
 
-static void metatable(lua_State *L, const void *key, const char *name, lua_CFunction index,
-                      lua_CFunction length) {
-    lua_createtable(L, 0, 4);
-    lua_pushcfunction(L, index);
+void lg_open_routes(lua_State *L) {
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, binding_index);
     lua_setfield(L, -2, "__index");
-    if (length) {
-        lua_pushcfunction(L, length);
-        lua_setfield(L, -2, "__len");
-    }
-    lua_pushstring(L, name);
+    lua_pushliteral(L, "binding");
     lua_setfield(L, -2, "__name");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
-    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
-}
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &lg_binding_metatable);
 
-void lg_open_routes(lua_State *L) {
-    metatable(L, &lg_routes_metatable, "bindings", routes_index, routes_length);
-    metatable(L, &lg_binding_metatable, "binding", binding_index, NULL);
-    metatable(L, &selection_metatable, "selection", selection_index, selection_length);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, no_method);
+    lua_setfield(L, -2, "__index");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &methods_metatable);
+
+    lua_pushlightuserdata(L, (void *)&lg_null);
+    lua_getmetatable(L, -1);
+    lua_pushcfunction(L, selection_index);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, selection_length);
+    lua_setfield(L, -2, "__len");
+    lua_pop(L, 2);
 }

@@ -9,22 +9,20 @@ int lg_open_routes_body(lua_State *L) {
     Opening *opening = lua_touserdata(L, 1);
     RoutesBox *box = lua_newuserdatauv(L, sizeof *box, 3);
     *box = (RoutesBox){TAG_ROUTES, NULL};
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &lg_routes_metatable);
-    lua_setmetatable(L, -2);
     lua_newtable(L);
     lua_setiuservalue(L, -2, ROUTES_HANDLES);
     lg_push_table(L, opening->definition);
     lua_setiuservalue(L, -2, ROUTES_DEFINITION);
+    lg_set_methods(L, lua_gettop(L));
     opening->routes->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     box->routes = opening->routes;
     return 0;
 }
 
-LGRoutes *lg_new_routes(LuaGuard *guard, void *context) {
+LGRoutes *lg_new_routes(LuaGuard *guard) {
     LGRoutes *routes = calloc(1, sizeof *routes);
     if (!routes) return NULL;
     routes->guard = guard;
-    routes->context = context;
     routes->serial = ++guard->serial;
     routes->stale = true;
     routes->ref = LUA_NOREF;
@@ -36,8 +34,8 @@ LGRoutes *lg_new_routes(LuaGuard *guard, void *context) {
 
 static const LGBudget opening_budget = {10000000, 1000000000};
 
-LGRoutes *lg_routes_open(LuaGuard *guard, void *context, LGBytes definition) {
-    LGRoutes *routes = lg_new_routes(guard, context);
+LGRoutes *lg_routes_open(LuaGuard *guard, LGBytes definition) {
+    LGRoutes *routes = lg_new_routes(guard);
     if (!routes) return NULL;
     Opening opening = {routes, definition};
     if (lg_run(guard, lg_open_routes_body, &opening, opening_budget) != LG_OK) {
@@ -57,12 +55,21 @@ void lg_routes_close(LGRoutes *routes) {
         lua_pop(L, 1);
         luaL_unref(L, LUA_REGISTRYINDEX, routes->ref);
     }
+    for (int kind = 0; kind < 2; kind++) ki_close(routes->indexes[kind]);
     for (uint32_t i = 0; i < routes->count; i++) free(routes->entries[i].block);
     free(routes->entries);
     if (routes->next) routes->next->previous = routes->previous;
     if (routes->previous) routes->previous->next = routes->next;
     else guard->all = routes->next;
     free(routes);
+}
+
+void lg_routes_adopt(LGRoutes *routes, LGRoutes *old) {
+    for (int kind = 0; kind < 2; kind++) {
+        ki_close(routes->indexes[kind]);
+        routes->indexes[kind] = old->indexes[kind];
+        old->indexes[kind] = NULL;
+    }
 }
 
 // Raises LG_REFUSED with the script's text when the value on top is a denial.
@@ -139,6 +146,12 @@ static bool add_entry(LGRoutes *routes, const LGBinding *binding, double weight)
     else if (weight != routes->entries[0].weight) routes->uneven = true;
     routes->entries[routes->count++] = entry;
     routes->stale = true;
+    for (int kind = 0; kind < 2; kind++) {
+        KeyIndex *index = routes->indexes[kind];
+        if (!index || ki_add(index, entry.block, entry.key_count, entry.id)) continue;
+        ki_close(index);  // memory is short: it is made anew when it is asked
+        routes->indexes[kind] = NULL;
+    }
     return true;
 }
 
@@ -212,6 +225,9 @@ bool lg_routes_unbind(LGRoutes *routes, uint64_t id) {
     if (lua_rawgeti(L, -1, (lua_Integer)id) == LUA_TUSERDATA) {
         BindingBox *gone = lua_touserdata(L, -1);
         uint32_t at = gone->index;
+        for (int kind = 0; kind < 2; kind++) {
+            if (routes->indexes[kind]) ki_remove(routes->indexes[kind], id);
+        }
         free(routes->entries[at].block);
         routes->entries[at] = routes->entries[--routes->count];
         lua_pushnil(L);
@@ -240,6 +256,18 @@ static const char *add_id(LuaGuard *guard, const LGRoutes *routes, uint64_t id) 
     return NULL;
 }
 
+// Finds the ids of the selection at index. Returns what is wrong with it, or null.
+static const char *selected(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, const uint64_t **ids,
+                            size_t *count) {
+    bool stale;
+    const Selection *selection = lg_selection_at(L, index, &stale);
+    if (!selection && !stale) return "route returned what is no selection";
+    if (stale || selection->routes != routes) return "route returned a selection of an earlier call";
+    *ids = guard->selected + selection->start;
+    *count = selection->count;
+    return NULL;
+}
+
 // Adds the binding, selection or queue("name") at the top. Returns what is wrong with it, or null.
 static const char *add_target(lua_State *L, LuaGuard *guard, LGRoutes *routes) {
     uint32_t tag = lg_tag_at(L, -1);
@@ -251,14 +279,11 @@ static const char *add_target(lua_State *L, LuaGuard *guard, LGRoutes *routes) {
         }
         return add_id(guard, routes, box->id);
     }
-    if (tag == TAG_SELECTION) {
-        SelectionBox *box = lua_touserdata(L, -1);
-        if (box->call != guard->call || box->routes != routes) {
-            return "route returned a selection of an earlier call";
-        }
-        const char *problem = NULL;
-        const uint64_t *ids = guard->selected + box->start;
-        for (size_t i = 0; i < box->count && !problem; i++) problem = add_id(guard, routes, ids[i]);
+    if (lua_type(L, -1) == LUA_TLIGHTUSERDATA) {
+        const uint64_t *ids;
+        size_t count = 0;
+        const char *problem = selected(L, guard, routes, -1, &ids, &count);
+        for (size_t i = 0; i < count && !problem; i++) problem = add_id(guard, routes, ids[i]);
         return problem;
     }
     const char *verdict = lua_istable(L, -1) ? lg_verdict(L, lua_gettop(L)) : NULL;
@@ -299,7 +324,7 @@ static const char *take_verdict(lua_State *L, LuaGuard *guard, int index, const 
     return NULL;
 }
 
-// Reads what route returned, with functions that neither raise nor allocate from Lua: it may run unprotected.
+// With functions that neither raise nor allocate from Lua, but for one protected call: it may run unprotected.
 int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRouteResult *result,
                const char **problem) {
     const char *verdict;
@@ -307,12 +332,12 @@ int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRou
     guard->id_count = guard->queue_count = 0;
     guard->text.count = 0;
     switch (lua_type(L, index)) {
-    case LUA_TNIL:
-    case LUA_TLIGHTUSERDATA: break;
+    case LUA_TNIL: break;
     case LUA_TTABLE:
         verdict = lg_verdict(L, index);
         if (verdict && strcmp(verdict, "queue") != 0) {
             *problem = take_verdict(L, guard, index, verdict, result);
+            if (result->verdict == LG_DELAYED) return lg_take_change(L, index, &result->text);
         } else if (verdict) {
             lua_pushvalue(L, index);
             *problem = add_target(L, guard, routes);
@@ -327,12 +352,16 @@ int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRou
             }
         }
         break;
+    case LUA_TLIGHTUSERDATA:
+        if (lua_touserdata(L, index) == (void *)&lg_null) break;
+        *problem = selected(L, guard, routes, index, &result->ids, &result->id_count);
+        return *problem ? LG_RUNTIME : LG_OK;
     default:
         lua_pushvalue(L, index);
         *problem = add_target(L, guard, routes);
         lua_pop(L, 1);
     }
-    if (*problem) return LG_RUNTIME;
+    if (*problem) return LUA_OK;
     for (size_t i = 0; i < guard->queue_count; i++) {
         guard->queues[i].bytes = guard->text.bytes + (uintptr_t)guard->queues[i].bytes;
     }
@@ -340,7 +369,7 @@ int lg_collect(lua_State *L, LuaGuard *guard, LGRoutes *routes, int index, LGRou
     result->id_count = guard->id_count;
     result->queues = guard->queues;
     result->queue_count = guard->queue_count;
-    return LG_OK;
+    return LUA_OK;
 }
 
 void lg_prepare(lua_State *L, LGRoutes *routes) {
@@ -383,7 +412,7 @@ LGStatus lg_routes_route(LGRoutes *routes, const LGMessage *message, LGBudget bu
     lua_getiuservalue(L, -1, ROUTES_INDEX);
     int status = lua_pcall(L, 3, 1, SLOT_HANDLER);
     const char *problem = NULL;
-    if (status == LUA_OK) lg_collect(L, guard, routes, SLOTS + 1, result, &problem);
+    if (status == LUA_OK) status = lg_collect(L, guard, routes, SLOTS + 1, result, &problem);
     lg_message_end(guard);
     int kind = lg_end(guard, status);
     return problem ? lg_fail(guard, "%s", problem) : kind;

@@ -1,66 +1,6 @@
-// The plain way to select bindings, one by one, for a host that has no index of its own (tests, small
-// exchanges). Patterns are those of topic and headers exchanges.
+// Whether a message's headers are what a binding asks for, as a headers exchange sees it.
 
 #include "internal.h"
-
-// ---- Topic: words between dots; * is one word, # any number
-
-typedef struct {
-    const uint8_t *at, *end;
-    bool over;  // no word left
-} Words;
-
-static Words words(LGBytes text) {
-    return (Words){text.bytes, text.bytes + text.count, text.count == 0};
-}
-
-static LGBytes word(const Words *w) {
-    const uint8_t *dot = w->at == w->end ? NULL : memchr(w->at, '.', (size_t)(w->end - w->at));
-    return lg_bytes(w->at, (size_t)((dot ? dot : w->end) - w->at));
-}
-
-static void next_word(Words *w) {
-    LGBytes current = word(w);
-    w->at += current.count;
-    if (w->at == w->end) w->over = true;
-    else w->at++;
-}
-
-static bool same_bytes(LGBytes a, LGBytes b) {
-    return a.count == b.count && (a.count == 0 || memcmp(a.bytes, b.bytes, a.count) == 0);
-}
-
-// Greedy with one way back, to after the last '#': product of both lengths at worst.
-bool lg_topic_matches(LGBytes pattern, LGBytes key) {
-    Words p = words(pattern), k = words(key), hash_pattern = {0}, hash_key = {0};
-    bool hash = false;
-    while (!k.over || !p.over) {
-        LGBytes want = p.over ? lg_bytes(NULL, 0) : word(&p);
-        if (!p.over && want.count == 1 && *want.bytes == '#') {
-            next_word(&p);
-            hash = true;
-            hash_pattern = p;
-            hash_key = k;
-            continue;
-        }
-        if (!p.over && !k.over) {
-            LGBytes have = word(&k);
-            bool star = want.count == 1 && *want.bytes == '*';
-            if (star || same_bytes(want, have)) {
-                next_word(&p);
-                next_word(&k);
-                continue;
-            }
-        }
-        if (!hash || hash_key.over) return false;
-        next_word(&hash_key);
-        k = hash_key;
-        p = hash_pattern;
-    }
-    return true;
-}
-
-// ---- Headers
 
 typedef struct {
     LGBytes key, value;

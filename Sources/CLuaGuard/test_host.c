@@ -11,7 +11,7 @@ static int test_exchange(lua_State *L) {
     lua_settop(L, 1);
     guard->out.count = 0;
     lg_encode_table(L, 1, &guard->out, false);
-    LGRoutes *routes = lg_new_routes(guard, NULL);  // lg_close frees it
+    LGRoutes *routes = lg_new_routes(guard);  // lg_close frees it
     if (!routes) return luaL_error(L, "not enough memory");
     Opening opening = {routes, lg_bytes(guard->out.bytes, guard->out.count)};
     lua_pushcfunction(L, lg_open_routes_body);
@@ -137,7 +137,7 @@ static int test_route_body(lua_State *L) {
     LGRoutes *routes = lua_touserdata(L, 1);
     if (routes->stale) lg_prepare(L, routes);
     guard->call++;
-    guard->selected_count = 0;
+    guard->selection_count = guard->selected_count = 0;
     lua_rawgeti(L, LUA_REGISTRYINDEX, guard->route);
     lua_rawgeti(L, LUA_REGISTRYINDEX, guard->message_ref);
     lua_rawgeti(L, LUA_REGISTRYINDEX, routes->ref);
@@ -145,9 +145,8 @@ static int test_route_body(lua_State *L) {
     lua_call(L, 3, 1);
     LGRouteResult result = {0};
     const char *problem;
-    if (lg_collect(L, guard, routes, lua_gettop(L), &result, &problem) != LG_OK) {
-        return luaL_error(L, "%s", problem);
-    }
+    if (lg_collect(L, guard, routes, lua_gettop(L), &result, &problem) != LUA_OK) return lua_error(L);
+    if (problem) return luaL_error(L, "%s", problem);
     if (result.verdict != LG_ROUTED) return 1;  // the verdict itself
     lua_newtable(L);
     int list = lua_gettop(L);

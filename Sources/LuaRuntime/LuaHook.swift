@@ -12,7 +12,8 @@ package enum LuaVerdict {
   case drop(LuaBytes)
   /// The fields of `change{…}`, as a field table's content.
   case change(LuaBytes)
-  case delay(milliseconds: Int64)
+  /// change: what changes meanwhile, as of `change`; empty if nothing does.
+  case delay(milliseconds: Int64, change: LuaBytes)
   case throttle(milliseconds: Int64)
 }
 
@@ -43,21 +44,23 @@ package final class LuaHook {
   deinit { lg_hook_close(hook) }
 
   // hot: the message is read in place, and a short script allocates nothing here.
-  package func run(_ message: inout LuaMessage, budget: LuaBudget = .route) throws(LuaError) -> LuaVerdict {
+  package func run(_ message: UnsafePointer<LuaMessage>, budget: LuaBudget = .route) throws(LuaError)
+    -> LuaVerdict
+  {
     var result = LGHookResult()
-    let status = lg_hook_run(hook, &message, nil, budget.guardBudget, &result)
+    let status = lg_hook_run(hook, message, nil, budget.guardBudget, &result)
     if status != LG_OK { throw LuaError(lg_error(interpreter.interpreter)) }
     return LuaVerdict(result)
   }
 
   /// second: a field table's content, which the function gets as its second argument.
-  package func run(_ message: inout LuaMessage, second: [UInt8], budget: LuaBudget = .route)
+  package func run(_ message: UnsafePointer<LuaMessage>, second: [UInt8], budget: LuaBudget = .route)
     throws(LuaError) -> LuaVerdict
   {
     var result = LGHookResult()
     let status = withBytes(second) { second in
       var second = second
-      return lg_hook_run(hook, &message, &second, budget.guardBudget, &result)
+      return lg_hook_run(hook, message, &second, budget.guardBudget, &result)
     }
     try interpreter.check(status)
     return LuaVerdict(result)
@@ -81,7 +84,7 @@ extension LuaVerdict {
     case LG_DENY: self = .deny(result.content)
     case LG_DROP: self = .drop(result.content)
     case LG_CHANGE: self = .change(result.content)
-    case LG_DELAY: self = .delay(milliseconds: result.milliseconds)
+    case LG_DELAY: self = .delay(milliseconds: result.milliseconds, change: result.content)
     case LG_THROTTLE: self = .throttle(milliseconds: result.milliseconds)
     default: self = .none
     }

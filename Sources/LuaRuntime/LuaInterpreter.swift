@@ -1,6 +1,6 @@
 /// One script, its interpreter and its limits. Knows messages and bindings as bytes only; knows no broker.
 ///
-/// Belongs to one thread at a time. No call may be made from within a callback of LuaHost or LuaSelector.
+/// Belongs to one thread at a time. No call may be made from within a callback of LuaHost.
 
 package import CLuaGuard
 
@@ -27,13 +27,6 @@ package final class LuaInterpreter {
     var callbacks = LGHost()
     self.host?.fill(&callbacks)
     callbacks.digest = { LuaDigests.callback($0, kind: $1, key: $2, text: $3, out: $4) }
-    callbacks.select = { context, selector, value, interpreter in
-      guard let context, let selector = LuaSelection.Kind(rawValue: selector) else {
-        return LuaSelected.noIndex.rawValue
-      }
-      let routes = Unmanaged<LuaRoutes>.fromOpaque(context).takeUnretainedValue()
-      return routes.select(selector, value.buffer, LuaSelection(interpreter: interpreter)).rawValue
-    }
     guard let opened = lg_open(&guardLimits, &callbacks) else { return nil }
     interpreter = opened
     lg_share(opened, shared.store)
@@ -44,7 +37,7 @@ package final class LuaInterpreter {
   package var memoryBytes: Int { lg_statistics(interpreter).memory_bytes }
 
   /// CPU time of the last call; 0 for one too short to have looked at the clock (about 20 microseconds).
-  package var lastCallNanoseconds: UInt64 { lg_statistics(interpreter).last_call_nanoseconds }
+  package var lastCallNanoseconds: UInt64 { lg_last_call_nanoseconds(interpreter) }
 
   // MARK: The script
 

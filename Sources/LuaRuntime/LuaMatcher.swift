@@ -22,9 +22,11 @@ package final class LuaMatcher {
   /// Where many matchers of one interpreter are asked about one message, give it a `serial`: its headers are
   /// read once then.
   // hot:
-  package func matches(_ message: inout LuaMessage, budget: LuaBudget = .route) throws(LuaError) -> Bool {
+  package func matches(_ message: UnsafePointer<LuaMessage>, budget: LuaBudget = .route) throws(LuaError)
+    -> Bool
+  {
     var matches = false
-    let status = lg_matcher_matches(matcher, &message, budget.guardBudget, &matches)
+    let status = lg_matcher_matches(matcher, message, budget.guardBudget, &matches)
     if status != LG_OK { throw LuaError(lg_error(interpreter.interpreter)) }
     return matches
   }

@@ -2,32 +2,14 @@
 
 package import CLuaGuard
 
-/// Answers `bindings:key(…)`, `:topic(…)` and `:headers(…)` from indexes of the host.
-package protocol LuaSelector: AnyObject {
-  /// Adds the ids of the bindings that match. value: a key, or a header table's content.
-  func select(_ kind: LuaSelection.Kind, _ value: UnsafeRawBufferPointer, into selection: LuaSelection)
-    -> LuaSelected
-}
-
-/// Without an index the guard looks at the bindings one by one.
-package enum LuaSelected: Int32 { case selected, malformed, noIndex }
-
-package struct LuaSelection {
-  package enum Kind: Int32 {
-    case key = 1
-    case topic, headers
-  }
-  let interpreter: OpaquePointer
-  package func add(_ id: UInt64) { lg_select_add(interpreter, id) }
-}
-
 /// What `route` said. The buffers are valid until the next call into the same interpreter.
 package enum LuaRouting {
   /// Unroutable when both are empty.
   case routed(ids: UnsafeBufferPointer<UInt64>, queues: UnsafeBufferPointer<LGBytes>)
   case denied(LGBytes)
   case dropped(LGBytes)
-  case delayed(milliseconds: Int64)
+  /// change: as of LuaVerdict.change; empty if nothing changes.
+  case delayed(milliseconds: Int64, change: LGBytes)
 }
 
 package struct LuaBinding {
@@ -56,17 +38,12 @@ package struct LuaBinding {
 package final class LuaRoutes {
   private let interpreter: LuaInterpreter
   private var routes: OpaquePointer?
-  private let selector: (any LuaSelector)?
 
   /// definition: a field table's content; the script sees it as `bindings.exchange` and gets it in
-  /// `validate`. Without a selector, bindings are searched one by one.
-  package init(_ interpreter: LuaInterpreter, definition: [UInt8], selector: (any LuaSelector)? = nil)
-    throws(LuaError)
-  {
+  /// `validate`.
+  package init(_ interpreter: LuaInterpreter, definition: [UInt8]) throws(LuaError) {
     self.interpreter = interpreter
-    self.selector = selector
-    let context = selector == nil ? nil : Unmanaged.passUnretained(self).toOpaque()
-    routes = withBytes(definition) { lg_routes_open(interpreter.interpreter, context, $0) }
+    routes = withBytes(definition) { lg_routes_open(interpreter.interpreter, $0) }
     if routes == nil { throw LuaError(lg_error(interpreter.interpreter)) }
   }
 
@@ -94,6 +71,13 @@ package final class LuaRoutes {
     try interpreter.check(status)
   }
 
+  /// Takes the indexes of an older version's, which has the same bindings under the same ids: bindings are as
+  /// they were, whatever the script.
+  package func adoptIndexes(of old: LuaRoutes) {
+    guard let routes, let other = old.routes else { return }
+    lg_routes_adopt(routes, other)
+  }
+
   package func unbind(_ id: UInt64) {
     guard let routes else { return }
     // A script that knew the id of a binding that is gone would hand it to the host.
@@ -101,25 +85,22 @@ package final class LuaRoutes {
   }
 
   // hot: the message is read in place, and a short script allocates nothing here.
-  package func route(_ message: inout LuaMessage, budget: LuaBudget = .route) throws(LuaError) -> LuaRouting {
+  package func route(_ message: UnsafePointer<LuaMessage>, budget: LuaBudget = .route) throws(LuaError)
+    -> LuaRouting
+  {
     guard let routes else { throw LuaError(.runtime, "the exchange is gone") }
     var result = LGRouteResult()
     let status = lg_routes_route(
-      routes, &message, budget.guardBudget, LuaBudget.hook.guardBudget, &result)
+      routes, message, budget.guardBudget, LuaBudget.hook.guardBudget, &result)
     if status != LG_OK { throw LuaError(lg_error(interpreter.interpreter)) }
     switch LGVerdict(rawValue: UInt32(truncatingIfNeeded: result.verdict)) {
     case LG_DENIED: return .denied(result.text)
     case LG_DROPPED: return .dropped(result.text)
-    case LG_DELAYED: return .delayed(milliseconds: result.milliseconds)
+    case LG_DELAYED: return .delayed(milliseconds: result.milliseconds, change: result.text)
     default:
       return .routed(
         ids: UnsafeBufferPointer(start: result.ids, count: result.id_count),
         queues: UnsafeBufferPointer(start: result.queues, count: result.queue_count))
     }
-  }
-
-  func select(_ kind: LuaSelection.Kind, _ value: UnsafeRawBufferPointer, _ into: LuaSelection) -> LuaSelected
-  {
-    selector?.select(kind, value, into: into) ?? .noIndex
   }
 }

@@ -387,23 +387,42 @@ import Testing
 
 @Suite struct `The memory of a pure exchange` {
   private func remembers(_ memory: KeyMemory, _ key: Int) -> Bool {
-    ByteString("\(key)").withOctets { memory[$0] } != nil
+    ByteString("\(key)").withOctets { memory.remembers($0) }
+  }
+
+  private func remember(_ memory: KeyMemory, _ key: Int, destinations: Int) {
+    let route = KeyMemory.Route(addresses: [], queues: ContiguousArray(repeating: "q", count: destinations))
+    ByteString("\(key)").withOctets { memory.remember($0, route) }
+  }
+
+  private func wants(_ memory: KeyMemory, _ key: Int) -> Bool {
+    ByteString("\(key)").withOctets { memory.wants($0) }
   }
 
   @Test func `forgets the oldest value, and all when they lead to too many destinations`() {
-    var memory = KeyMemory(limit: 3, destinationLimit: 10)
-    for key in 0..<5 {
-      ByteString("\(key)").withOctets { memory.remember($0, Route(bindings: [], queues: ["a", "b"])) }
-    }
+    let memory = KeyMemory(limit: 3, destinationLimit: 10)
+    for key in 0..<5 { remember(memory, key, destinations: 2) }
     #expect((0..<5).map { remembers(memory, $0) } == [false, false, true, true, true])
     #expect(memory.destinations == 6)
-    let wide = Route(bindings: [], queues: Array(repeating: "q", count: 5))
-    ByteString("5").withOctets { memory.remember($0, wide) }
+    remember(memory, 5, destinations: 5)
     #expect(remembers(memory, 5) && !remembers(memory, 4) && memory.destinations == 5)
-    ByteString("6").withOctets { memory.remember($0, wide) }
+    remember(memory, 6, destinations: 5)
     #expect(remembers(memory, 5) && remembers(memory, 6) && memory.destinations == 10)
     memory.forgetAll()
     #expect(memory.destinations == 0)
+  }
+
+  @Test func `takes what comes while it has room, and then what comes twice`() {
+    let memory = KeyMemory(limit: 2, destinationLimit: 10)
+    var wanted: [Bool] = []
+    for key in 0..<2 {
+      wanted.append(wants(memory, key))
+      remember(memory, key, destinations: 1)
+    }
+    wanted += [wants(memory, 2), wants(memory, 2)]
+    memory.forgetAll()
+    wanted.append(wants(memory, 2))
+    #expect(wanted == [true, true, false, true, true])
   }
 }
 

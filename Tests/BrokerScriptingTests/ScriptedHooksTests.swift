@@ -18,7 +18,12 @@ extension Workshop {
   /// Loads what the folder holds; complains of what is not put in force.
   func load() throws {
     guard let changes = loader.changes() else { return }
-    changes.prepare(host.snapshot(for: changes))
+    let survey = host.survey(for: changes)
+    while true {
+      guard let snapshot = survey.advance() else { continue }
+      changes.prepare(snapshot)
+      break
+    }
     let report = host.apply(changes)
     #expect(report.problems == [:])
   }
@@ -111,6 +116,32 @@ private func refusal(_ work: () throws -> Void) -> String? {
     #expect(try shop.texts(in: "q") == ["delay"])
   }
 
+  @Test(arguments: ["publish", "enqueue", "deliver"])
+  func `delay and change at once`(stage: String) throws {
+    try filter(
+      """
+      if shared("late"):add(message.body, true) then return delay(100, { headers = { late = true }, priority = 3 }) end
+      """, stage: stage)
+    try shop.send("m", key: "q", headers: ["small": .int8(5)])
+    #expect(try shop.all(in: "q").isEmpty)
+    shop.pass(seconds: 0.2)
+    let message = try #require(try shop.all(in: "q").first)
+    #expect(message.bodyText == "m")
+    #expect(message.headerTable() == ["small": .int8(5), "late": true])
+    #expect(try BasicProperties(message.properties).priority == 3)
+  }
+
+  @Test(arguments: [
+    (#"delay(1, { queue = "q" })"#, "a message has no field 'queue' that can be changed"),
+    (#"delay(1, { headers = { f = print } })"#, "a field may not hold a function"),
+    (#"delay(1, 2)"#, "table expected, got number"),
+  ])
+  func `fail if a delay changes what cannot be`(verdict: String, problem: String) throws {
+    try filter("return \(verdict)")
+    let text = try #require(refusal { try shop.send("m", key: "q") })
+    #expect(text.contains(problem), "\(text)")
+  }
+
   @Test func `are asked only for what they match`() throws {
     _ = try shop.queue("orders")
     try shop.vhost.bind(
@@ -119,6 +150,40 @@ private func refusal(_ work: () throws -> Void) -> String? {
     try filter(#"return deny("no")"#, match: #"vhost = "/", exchange = { "amq.f*", "x" }"#)
     #expect(refusal { try shop.send("m", key: "q") } == nil)
     #expect(refusal { try shop.send("m", to: "amq.fanout") } == "no")
+  }
+
+  @Test(arguments: [
+    ("return { exchange = settings.names }", ["refused", "passed"]), ("return nil", ["refused", "refused"]),
+    ("return false", ["passed", "passed"]), ("return { exchange = {} }", ["passed", "passed"]),
+    ("return { exchange = settings.names, vhost = 'other' }", ["passed", "passed"]),
+  ])
+  func `are for what a function of the settings says`(match: String, outcomes: [String]) throws {
+    try shop.plugin(
+      "f",
+      """
+      settings = { names = { default = { "amq.f*" }, type = "list", about = "exchanges" } },
+      filters = { publish = {
+        match = function(settings) \(match) end, run = function() return deny("no") end,
+      } }
+      """)
+    try shop.load()
+    let found = ["amq.fanout", "amq.direct"].map { (name: ByteString) in
+      refusal { try shop.send("m", to: name) } == nil ? "passed" : "refused"
+    }
+    #expect(found == outcomes)
+  }
+
+  @Test(arguments: [
+    ("error('no globs')", "f.lua:2: no globs"), ("return true", "filters.publish.match() is a boolean"),
+    ("return { queue = 'q' }", "unknown field 'filters.publish.match().queue'"),
+    ("while true do end", "limit of"),
+  ])
+  func `are not put in force if that function fails`(match: String, problem: String) throws {
+    try shop.plugin("f", "filters = { publish = { match = function() \(match) end, run = print } }")
+    let found = shop.loader.changes()
+    let changes = try #require(found)
+    let reason = shop.host.apply(changes).problems["f"] ?? ""
+    #expect(reason.contains(problem), "\(reason)")
   }
 
   @Test func `that fail refuse, and say where; on_error lets pass`() throws {

@@ -30,7 +30,9 @@ extension LuaVerdict {
     case .change: "change \(canonical(.table(fields ?? [:])))"
     case .deny(let text): "deny \(String(decoding: text.buffer, as: UTF8.self))"
     case .drop(let text): "drop \(String(decoding: text.buffer, as: UTF8.self))"
-    case .delay(let milliseconds): "delay \(milliseconds)"
+    case .delay(let milliseconds, let change) where change.count == 0: "delay \(milliseconds)"
+    case .delay(let milliseconds, let change):
+      "delay \(milliseconds) \(canonical(.table(LuaValueCodec.table(change.buffer) ?? [:])))"
     case .throttle(let milliseconds): "throttle \(milliseconds)"
     }
   }
@@ -72,7 +74,9 @@ func canonical(_ value: LuaValue) -> String {
       ("return allow{ tags = { 'a' } }", "allow {tags=['a']}"),
       ("return deny('no ' .. message.routing_key)", "deny no orders.eu"),
       ("return drop('spam')", "drop spam"),
-      ("return drop()", "drop "), ("return delay(250)", "delay 250"), ("return throttle(1.5)", "throttle 1"),
+      ("return drop()", "drop "), ("return delay(250)", "delay 250"),
+      ("return delay(5, { headers = { a = -5 } })", "delay 5 {headers={a=-5}}"),
+      ("return delay(5, {})", "delay 5"), ("return throttle(1.5)", "throttle 1"),
       ("return deny(('x'):rep(5000))", "deny " + String(repeating: "x", count: 1023)),
       (
         "return change{ headers = { a = 1, b = 1.5, c = true, d = null, e = 'x', f = { 1, { g = {} } } } }",

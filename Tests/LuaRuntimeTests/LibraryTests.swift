@@ -252,16 +252,22 @@ private func message(_ source: String, host: (any LuaHost)? = nil) throws -> Str
         == .text("publishing is not possible here"))
   }
 
-  @Test func `publishes at most a hundred in a call`() throws {
+  @Test func `publishes at most a thousand in a call`() throws {
     let ledger = Ledger()
     let lua = try interpreter(host: ledger)
-    let source = "for i = 1, 101 do publish{ exchange = 'x' } end"
+    let source = "for i = 1, 1001 do publish{ exchange = 'x' } end"
     #expect(
       failure { _ = try lua.execute(source, path: "a.lua") }?.message
-        == "a.lua:1: more than 100 messages in a call")
-    #expect(ledger.published.count == 100)
+        == "a.lua:1: more than 1000 messages in a call")
+    #expect(ledger.published.count == 1000)
     _ = try lua.execute("publish{ exchange = 'x' }", path: "a.lua")
-    #expect(ledger.published.count == 101)
+    #expect(ledger.published.count == 1001)
+  }
+
+  @Test func `publishes at most a hundred for a message`() throws {
+    let filter = try FilterFixture("for i = 1, 101 do publish{ exchange = 'x' } end")
+    #expect(
+      failure { _ = try filter.run(budget: .hook) }?.message == "f.lua:1: more than 100 messages in a call")
   }
 
   @Test(arguments: [

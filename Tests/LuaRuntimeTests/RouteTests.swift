@@ -68,6 +68,7 @@ import Testing
         ["denied: no"]
       ),
       ("return drop('spam')", ["dropped: spam"]), ("return delay(250)", ["delayed: 250"]),
+      ("return delay(250, { priority = 1 })", ["delayed: 250 {priority=1}"]),
       ("assert(index == 3)", []),
       ("for b in bindings:each() do assert(b.destination == 'q-' .. b.key and b.arguments.x == nil) end", []),
     ] as [(String, [String])])
@@ -101,6 +102,48 @@ import Testing
     fixture.routes.unbind(3)
     try fixture.bind("d")
     #expect(try fixture.route() == ["b", "d"])
+  }
+
+  @Test func `selects by key and topic while bindings come and go`() throws {
+    let route = """
+      if message.body == "key" then return bindings:key(message.routing_key) end
+      return bindings:topic(message.routing_key)
+      """
+    var fixture = try Fixture(route: route, keys: ["a.b", "a.*", "a.*", "#"])
+    let select = { (fixture: Fixture) in
+      try [fixture.route(Letter(key: "a.b", body: "key")), fixture.route(Letter(key: "a.b", body: "topic"))]
+    }
+    #expect(try select(fixture) == [["a.b"], ["#", "a.*", "a.*", "a.b"]])
+    fixture.routes.unbind(1)
+    fixture.routes.unbind(2)
+    #expect(try select(fixture) == [[], ["#", "a.*"]])
+    try fixture.bind("a.b")
+    #expect(try select(fixture) == [["a.b"], ["#", "a.*", "a.b"]])
+  }
+
+  @Test func `a new version goes on with the indexes of the one before`() throws {
+    let old = try Fixture(route: "return bindings:topic('a.b')", keys: ["a.*", "b"])
+    let new = try Fixture(route: "return bindings:topic(message.routing_key)", keys: ["a.*", "b"])
+    #expect(try old.route() == ["a.*"])
+    new.routes.adoptIndexes(of: old.routes)
+    #expect(try new.route(Letter(key: "b")) == ["b"])
+    #expect(try old.route() == ["a.*"])
+    new.routes.unbind(2)
+    #expect(try new.route(Letter(key: "b")) == [])
+  }
+
+  @Test(
+    arguments: [
+      ("return tostring(bindings:all())", "selection"), ("return type(bindings:all())", "userdata"),
+      ("return #bindings:all() .. bindings:all()[1].key .. tostring(bindings:all()[2])", "1anil"),
+      ("return select(2, pcall(function() return null.x end))", "x-test.lua:1: attempt to index null"),
+      ("return select(2, pcall(function() return bindings.no end))", "x-test.lua:1: bindings have no 'no'"),
+      ("return select(2, pcall(json.encode, bindings:all()))", "JSON has no selection"),
+      ("return getmetatable(bindings) or 'none'", "none"),
+    ] as [(String, String)])
+  func `a selection is a value of its own`(_ text: String, _ expected: String) throws {
+    let fixture = try Fixture(route: "return queue((function() \(text) end)())", keys: ["a"])
+    #expect(try fixture.route() == ["@" + expected])
   }
 
   @Test func `returning a binding that is gone is an error`() throws {
@@ -184,29 +227,5 @@ import Testing
   func `matches topics word by word`(_ pattern: String, _ key: String, _ matches: Bool) throws {
     let fixture = try Fixture(route: "return bindings:topic(message.routing_key)", keys: [pattern])
     #expect(try fixture.route(Letter(key: key)) == (matches ? [pattern] : []))
-  }
-
-  @Test func `asks the host's index where there is one`() throws {
-    final class Index: LuaSelector {
-      func select(_ kind: LuaSelection.Kind, _ value: UnsafeRawBufferPointer, into: LuaSelection)
-        -> LuaSelected
-      {
-        guard kind == .key else { return .malformed }
-        into.add(7)
-        return .selected
-      }
-    }
-    let lua = try interpreter()
-    _ = try lua.evaluate(
-      "return { exchange = { route = function(m, b) return b[m.body](b, 'k') end } }", path: "x")
-    let index = Index()
-    let routes = try LuaRoutes(lua, definition: [], selector: index)
-    try Letter(body: "key").withMessage { message in
-      guard case .routed(let ids, _) = try routes.route(&message) else { return }
-      #expect(Array(ids) == [7])
-    }
-    Letter(body: "topic").withMessage { message in
-      #expect(failure { _ = try routes.route(&message) }?.kind == .runtime)
-    }
   }
 }

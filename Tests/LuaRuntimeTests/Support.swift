@@ -75,7 +75,11 @@ struct Fixture {
           + queues.map { "@" + String(decoding: $0.buffer, as: UTF8.self) }
       case .denied(let text): ["denied: " + String(decoding: text.buffer, as: UTF8.self)]
       case .dropped(let text): ["dropped: " + String(decoding: text.buffer, as: UTF8.self)]
-      case .delayed(let milliseconds): ["delayed: \(milliseconds)"]
+      case .delayed(let milliseconds, let change):
+        [
+          "delayed: \(milliseconds)"
+            + (change.count == 0 ? "" : " \(canonical(.table(LuaValueCodec.table(change.buffer) ?? [:])))")
+        ]
       }
     }
   }

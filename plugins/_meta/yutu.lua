@@ -46,7 +46,7 @@
 ---@field match fun(headers: table<string, any>, kept: any): boolean?
 
 ---@class yutu.Filter
----@field match? yutu.Match
+---@field match? yutu.Match|fun(settings: table<string, any>): yutu.Match|false|nil a function is asked once, at load
 ---@field order? number
 ---@field run fun(message: yutu.Message): yutu.Verdict?
 
@@ -223,6 +223,7 @@ function selection:each() end
 ---@field verdict "allow"|"deny"|"drop"|"change"|"delay"|"throttle"|"queue"
 ---@field reason? string deny, drop
 ---@field milliseconds? integer delay, throttle
+---@field change? yutu.Change delay
 ---@field name? string queue
 
 ---@class yutu.Allow
@@ -266,8 +267,9 @@ function drop(reason) end
 ---@return yutu.Verdict
 function change(fields) end
 ---@param milliseconds number
+---@param fields? yutu.Change the message comes with these changes then
 ---@return yutu.Verdict
-function delay(milliseconds) end
+function delay(milliseconds, fields) end
 ---@param milliseconds number
 ---@return yutu.Verdict
 function throttle(milliseconds) end

@@ -1,5 +1,6 @@
 --- Holds a message back for as many milliseconds as its header x-delay says, then routes it as an exchange of
---- the type in the argument x-delayed-type does.
+--- the type in the argument x-delayed-type does. It is delivered with the header negated: its delay is over, also
+--- for a second exchange of this type.
 ---@type yutu.Plugin
 local plugin = {
   api = 1,
@@ -48,7 +49,7 @@ plugin.exchange = {
   prepare = function(bindings) return types[bindings.exchange.arguments["x-delayed-type"]] end,
   route = function(message, bindings, select)
     local wait = not message.delayed and delay_of(message.headers)
-    if wait then return delay(wait) end
+    if wait then return delay(wait, { headers = { ["x-delay"] = -wait } }) end
     return select(message, bindings)
   end,
 }

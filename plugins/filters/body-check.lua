@@ -39,6 +39,14 @@ local function check_for(message)
   end
 end
 
+--- Routing keys are of all exchanges.
+local function match(settings)
+  if next(settings.keys) then return end
+  local exchanges = {}
+  for text in pairs(settings.schemas) do exchanges[#exchanges + 1] = text end
+  return { exchange = exchanges }
+end
+
 local function run(message)
   local check = check_for(message)
   if not check then return end
@@ -51,6 +59,6 @@ local function run(message)
   if problem then return deny("body" .. place .. " " .. problem) end
 end
 
-plugin.filters = { publish = { order = -20, run = run } }
+plugin.filters = { publish = { match = match, order = -20, run = run } }
 
 return plugin

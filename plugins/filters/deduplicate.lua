@@ -15,10 +15,12 @@ local plugin = {
   },
 }
 
-local glob, joined = require("glob"), require("joined")
+local joined = require("joined")
+
+local function match(settings) return { exchange = settings.exchanges } end
 
 local function run(message)
-  if message.delayed or not glob.any(settings.exchanges, message.exchange) then return end
+  if message.delayed then return end
   local id
   if settings.header == "" then id = message.message_id else id = message.headers[settings.header] end
   if id == nil or id == null then return end
@@ -29,6 +31,6 @@ local function run(message)
 end
 
 --- After all that may refuse a message, so that one that was refused may come again.
-plugin.filters = { publish = { order = 1000, run = run } }
+plugin.filters = { publish = { match = match, order = 1000, run = run } }
 
 return plugin

@@ -18,10 +18,11 @@ local plugin = {
   },
 }
 
-local glob, joined = require("glob"), require("joined")
+local joined = require("joined")
+
+local function match(settings) return { exchange = settings.exchanges } end
 
 local function run(message)
-  if not glob.any(settings.exchanges, message.exchange) then return end
   local headers = message.headers
   local key = settings.header == "" and message.routing_key or headers[settings.header]
   if key == nil then return deny("the header '" .. settings.header .. "' is missing") end
@@ -39,6 +40,6 @@ local function run(message)
   sold:incr(key, 1, 0, settings.seconds)
 end
 
-plugin.filters = { publish = { order = 50, run = run } }
+plugin.filters = { publish = { match = match, order = 50, run = run } }
 
 return plugin

@@ -21,10 +21,12 @@ local plugin = {
   },
 }
 
-local glob, joined = require("glob"), require("joined")
+local joined = require("joined")
 
 --- The longest that a connection is made to wait at once, in seconds: longer ones miss heartbeats.
 local longest_wait = 10
+
+local function match(settings) return { exchange = settings.exchanges } end
 
 local function key_of(message)
   local by = settings.by
@@ -43,7 +45,7 @@ local function wait_for(buckets, key)
 end
 
 local function run(message)
-  local key = glob.any(settings.exchanges, message.exchange) and key_of(message)
+  local key = key_of(message)
   if not key then return end
   if settings.action == "throttle" then
     local seconds = wait_for(shared("rate-limit waits", settings.buckets), key)
@@ -57,6 +59,6 @@ local function run(message)
   return settings.action == "drop" and drop(reason) or deny(reason)
 end
 
-plugin.filters = { publish = { order = -100, run = run } }
+plugin.filters = { publish = { match = match, order = -100, run = run } }
 
 return plugin

@@ -17,7 +17,7 @@ local plugin = {
   },
 }
 
-local glob, paths = require("glob"), require("paths")
+local paths = require("paths")
 
 local excepted, fields
 
@@ -51,6 +51,7 @@ local function prepare()
 end
 
 local function redact(message)
+  if not fields then prepare() end
   local answer, found = { headers = {}, remove = {} }, false
   local headers = message.headers
   for _, name in ipairs(settings.headers) do
@@ -68,18 +69,20 @@ local function redact(message)
   if found or body then return change(answer) end
 end
 
-local function on_publish(message)
-  if settings.stage ~= "publish" then return end
-  if not fields then prepare() end
-  if glob.any(settings.names, message.exchange) then return redact(message) end
+local function deliver(message)
+  if not excepted then prepare() end
+  if not excepted[message.user] then return redact(message) end
 end
 
-local function on_deliver(message)
-  if settings.stage ~= "deliver" then return end
-  if not fields then prepare() end
-  if glob.any(settings.names, message.queue) and not excepted[message.user] then return redact(message) end
-end
-
-plugin.filters = { publish = { order = 500, run = on_publish }, deliver = { order = 500, run = on_deliver } }
+plugin.filters = {
+  publish = {
+    match = function(settings) return settings.stage == "publish" and { exchange = settings.names } end,
+    order = 500, run = redact,
+  },
+  deliver = {
+    match = function(settings) return settings.stage == "deliver" and { queue = settings.names } end,
+    order = 500, run = deliver,
+  },
+}
 
 return plugin

@@ -18,8 +18,6 @@ local plugin = {
   },
 }
 
-local glob = require("glob")
-
 local formats = {
   milliseconds = function(now) return math.floor(now * 1000) end,
   timestamp = function(now) return { timestamp = math.floor(now) } end,
@@ -28,8 +26,10 @@ local formats = {
   end,
 }
 
+local function match(settings) return { exchange = settings.exchanges } end
+
 local function run(message)
-  if message.delayed or not glob.any(settings.exchanges, message.exchange) then return end
+  if message.delayed then return end
   local headers, remove = {}, {}
   local function set(name, value)
     if name == "" then return end
@@ -43,6 +43,6 @@ local function run(message)
 end
 
 --- After all filters that change headers.
-plugin.filters = { publish = { order = 900, run = run } }
+plugin.filters = { publish = { match = match, order = 900, run = run } }
 
 return plugin

@@ -187,7 +187,10 @@ private let testModule = #"""
     local filters = hook("filters")
     local found = filters[name] or error("the plugin has no 'filters." .. name .. "'", 3)
     message = new_message(message)
-    for field, globs in pairs(found.match or {}) do
+    local match = found.match
+    if type(match) == "function" then match = world.call(match, settings) end
+    if match == false then return nil end
+    for field, globs in pairs(match or {}) do
       if not matches_glob(globs, message[field] or "") then return nil end
     end
     return checked(name, world.call(found.run, message))

@@ -44,22 +44,15 @@ typedef struct {
     uint64_t nanoseconds;
 } LGBudget;
 
-typedef enum { LG_SELECTED = 0, LG_MALFORMED = 1, LG_NO_INDEX = 2 } LGSelected;
-typedef enum { LG_SELECT_KEY = 1, LG_SELECT_TOPIC = 2, LG_SELECT_HEADERS = 3 } LGSelector;
-
 typedef enum { LG_MD5 = 1, LG_SHA_1 = 2, LG_SHA_256 = 3, LG_SHA_512 = 4 } LGDigest;
 enum { LG_DIGEST_BYTES = 64 };
 typedef enum { LG_COUNTER = 1, LG_GAUGE = 2, LG_HISTOGRAM = 3 } LGMetric;
 
-/// What the interpreter asks of its host. Callbacks may not call back into the interpreter, except for
-/// lg_select_add inside select. A null member has a plain built-in behaviour.
+/// What the interpreter asks of its host. Callbacks may not call back into the interpreter. A null member has
+/// a plain built-in behaviour.
 typedef struct {
     void *_Nullable context;
     void (*_Nullable log)(void *_Nullable context, int32_t level, LGBytes text);
-    /// Fills a selection with binding ids and returns an LGSelected; without an index they are searched one
-    /// by one.
-    int32_t (*_Nullable select)(void *_Nullable routes_context, int32_t selector, LGBytes value,
-                                LuaGuard *_Nonnull guard);
     int64_t (*_Nullable wall_nanoseconds)(void *_Nullable context);
     int64_t (*_Nullable monotonic_nanoseconds)(void *_Nullable context);
     /// Writes the digest of a text, or with a key its HMAC, and returns its size; 0 for none.
@@ -113,16 +106,13 @@ typedef struct {
     size_t id_count;
     const LGBytes *_Nullable queues;
     size_t queue_count;
-    LGBytes text;
+    LGBytes text;  // the reason; of LG_DELAYED what changes meanwhile, as field table content
     int64_t milliseconds;
 } LGRouteResult;
 
 typedef struct {
     size_t memory_bytes;
     uint64_t allocations;
-    /// CPU time of the last call, counted from its second look at the clock, or from its start while
-    /// something big lives; 0 for a call of less than about 20 microseconds.
-    uint64_t last_call_nanoseconds;
 } LGStatistics;
 
 // Life. lg_open returns null when memory does not suffice for the libraries.
@@ -130,6 +120,9 @@ LuaGuard *_Nullable lg_open(const LGLimits *_Nonnull limits, const LGHost *_Nonn
 void lg_close(LuaGuard *_Nullable guard);
 const LGError *_Nonnull lg_error(const LuaGuard *_Nonnull guard);
 LGStatistics lg_statistics(const LuaGuard *_Nonnull guard);
+/// CPU time of the last call, counted from its second look at the clock, or from its start while something big
+/// lives; 0 for a call of less than about 20 microseconds.
+uint64_t lg_last_call_nanoseconds(const LuaGuard *_Nonnull guard);
 /// For tests: from the n-th allocation on, all fail; 0 ends it.
 void lg_fail_allocations(LuaGuard *_Nonnull guard, uint64_t from);
 
@@ -162,7 +155,7 @@ LGStatus lg_execute(LuaGuard *_Nonnull guard, LGBytes path, LGBytes text, LGBudg
 LGStatus lg_allow_tests(LuaGuard *_Nonnull guard);
 
 // Routing. definition: field table content (name, arguments, …), seen as `bindings.exchange`.
-LGRoutes *_Nullable lg_routes_open(LuaGuard *_Nonnull guard, void *_Nullable context, LGBytes definition);
+LGRoutes *_Nullable lg_routes_open(LuaGuard *_Nonnull guard, LGBytes definition);
 void lg_routes_close(LGRoutes *_Nullable routes);
 /// LG_REFUSED with the script's text in lg_error when validate says deny.
 LGStatus lg_routes_validate(LGRoutes *_Nonnull routes, LGBudget budget);
@@ -172,8 +165,9 @@ bool lg_routes_unbind(LGRoutes *_Nonnull routes, uint64_t id);
 /// prepare_budget is for `prepare`, which runs first when bindings changed.
 LGStatus lg_routes_route(LGRoutes *_Nonnull routes, const LGMessage *_Nonnull message, LGBudget budget,
                          LGBudget prepare_budget, LGRouteResult *_Nonnull result);
-/// Inside LGHost.select only.
-void lg_select_add(LuaGuard *_Nonnull guard, uint64_t id);
+/// Takes the indexes of one that has the same bindings under the same ids, which makes them anew if it is ever
+/// asked again.
+void lg_routes_adopt(LGRoutes *_Nonnull routes, LGRoutes *_Nonnull old);
 
 // Hooks: functions of the plugin's table, found once.
 typedef enum {
@@ -182,7 +176,7 @@ typedef enum {
     LG_DENY = 2,    // content: the reason
     LG_DROP = 3,    // the same
     LG_CHANGE = 4,  // content: as of LG_ALLOW
-    LG_DELAY = 5,
+    LG_DELAY = 5,   // content: what changes meanwhile, as of LG_CHANGE
     LG_THROTTLE = 6,
 } LGHookVerdict;
 
