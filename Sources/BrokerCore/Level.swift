@@ -193,7 +193,7 @@ final class Level {
   private func take(_ read: StorePageRead, of stored: StoredQueue, _ positions: Range<UInt64>) {
     if let problem = read.problem { queue.vhost.broker.logger.error("\(queue.described): \(problem)") }
     var next = positions.lowerBound
-    var transient: Range<UInt64>?
+    var transient: (positions: Range<UInt64>, octets: Int)?
     let now = queue.vhost.broker.clock.wallMilliseconds
     for item in read.items {
       // Between two messages there were others, of which nothing is kept.
@@ -206,7 +206,10 @@ final class Level {
       queued.expires = item.extra.expiresMilliseconds
       queued.redelivered = item.extra.isRedelivered || item.position <= stored.recoveredUpTo
       if item.isTransient {
-        transient = (transient?.lowerBound ?? item.position)..<next
+        transient = (
+          (transient?.positions.lowerBound ?? item.position)..<next,
+          (transient?.octets ?? 0) + item.message.octets.count
+        )
       } else {
         queued.ticket = Journal.recovered
       }
@@ -216,7 +219,7 @@ final class Level {
         backlog.append(queued)
       }
     }
-    if let transient { stored.removeTransient(transient) }
+    if let transient { stored.removeTransient(transient.positions, octets: transient.octets) }
     if read.reachedEnd {
       if next < positions.upperBound { stored.passed(next..<positions.upperBound) }
       let missing = backlog.nothingPaged(below: positions.upperBound)

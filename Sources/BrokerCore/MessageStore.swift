@@ -117,6 +117,8 @@ public struct StoreBatch {
     public var removedPositions: [UInt64] = []
     /// Of transient messages: they have been read, or are not wanted.
     public var removedTransient: [Range<UInt64>] = []
+    /// Octets of all that was removed.
+    public var removedOctets = 0
     /// Messages at these positions are not wanted any more whose bodies are shared.
     public var releasedBodies: [(body: SharedBody, position: UInt64)] = []
 

@@ -27,6 +27,7 @@ final class StoredQueue {
   private var removed: [UInt64] = []
   private var removedRanges: [Range<UInt64>] = []
   private var removedTransient: [Range<UInt64>] = []
+  private var removedOctets = 0
   private var released: [(body: SharedBody, position: UInt64)] = []
 
   /// Messages up to here may be delivered: should the process die, they come back as redelivered.
@@ -113,9 +114,11 @@ final class StoredQueue {
       openOctets -= queued.message.octets.count
       return frontier.remove(position)
     }
-    guard !queued.isPagedOut else { return removeTransient(position..<position + 1) }
+    let octets = queued.message.octets.count
+    guard !queued.isPagedOut else { return removeTransient(position..<position + 1, octets: octets) }
     cursor.count -= 1
-    cursor.octets -= queued.message.octets.count
+    cursor.octets -= octets
+    removedOctets += octets
     if let body = queued.message.header.sharedBody { released.append((body, position)) }
     if position == frontier.head { frontRemoved = true } else { removed.append(position) }
     frontier.remove(position)
@@ -126,6 +129,7 @@ final class StoredQueue {
   func remove(_ positions: Range<UInt64>, durable count: Int, octets: Int) {
     cursor.count -= count
     cursor.octets -= octets
+    removedOctets += octets
     removedRanges.append(positions)
     removedTransient.append(positions)
     frontier.remove(positions)
@@ -133,7 +137,8 @@ final class StoredQueue {
     news()
   }
 
-  func removeTransient(_ positions: Range<UInt64>) {
+  func removeTransient(_ positions: Range<UInt64>, octets: Int) {
+    removedOctets += octets
     removedTransient.append(positions)
     news()
   }
@@ -207,6 +212,7 @@ final class StoredQueue {
     swap(&change.removedPositions, &removed)
     swap(&change.removedTransient, &removedTransient)
     swap(&change.releasedBodies, &released)
+    swap(&change.removedOctets, &removedOctets)
     frontRemoved = false
     hasNews = false
     cursor.head = head

@@ -14,11 +14,12 @@
   /// A deletion is a note in RocksDB; the space comes back when a compaction meets it, which for a queue that was
   /// drained and rests may be never. Belongs to the core loop.
   final class RemovalCount {
-    /// Of messages of a kibibyte, a file's worth.
+    /// A small file's worth: of octets, or of messages of a kibibyte.
+    static let enoughOctets = 16_777_216
     static let enough: UInt64 = 16_384
 
-    private var fronts: [UInt64: UInt64] = [:]
-    private var transient: [UInt64: Range<UInt64>] = [:]
+    private var fronts: [UInt64: (messages: UInt64, octets: Int)] = [:]
+    private var transient: [UInt64: (run: Range<UInt64>, octets: Int)] = [:]
     private(set) var reclaimed: [Reclaimed] = []
     /// Messages that went as ranges since the last sweep, at most: such a range does not say whose bodies it
     /// lets go of, if nobody has read it.
@@ -34,25 +35,32 @@
     /// - Returns: whether all below it should be deleted anew: a file that goes takes its notes of deletions with
     ///   it, and what these were about may still stand in another.
     // hot:
-    func removedFront(_ positions: Range<UInt64>, of queue: UInt64) -> Bool {
-      let count = fronts[queue, default: 0] &+ (positions.upperBound - positions.lowerBound)
-      let isEnough = count >= Self.enough && positions.upperBound > 0
-      fronts[queue] = isEnough ? 0 : count
+    func removedFront(_ positions: Range<UInt64>, octets: Int, of queue: UInt64) -> Bool {
+      var count = fronts[queue] ?? (0, 0)
+      count.messages &+= positions.upperBound - positions.lowerBound
+      count.octets &+= octets
+      let isEnough =
+        (count.messages >= Self.enough || count.octets >= Self.enoughOctets) && positions.upperBound > 0
+      fronts[queue] = isEnough ? (0, 0) : count
       if isEnough { add(.messages, queue, 0..<positions.upperBound) }
       return isEnough
     }
 
     // hot:
-    func removedTransient(_ positions: Range<UInt64>, of queue: UInt64) {
+    func removedTransient(_ positions: Range<UInt64>, octets: Int, of queue: UInt64) {
       guard !positions.isEmpty else { return }
-      var run = transient[queue] ?? positions
-      run =
-        run.upperBound == positions.lowerBound ? run.lowerBound..<positions.upperBound : positions
-      if run.upperBound - run.lowerBound >= Self.enough {
+      var run = positions
+      var octets = octets
+      if let last = transient[queue], last.run.upperBound == positions.lowerBound {
+        run = last.run.lowerBound..<positions.upperBound
+        octets &+= last.octets
+      }
+      if run.upperBound - run.lowerBound >= Self.enough || octets >= Self.enoughOctets {
         add(.transient, queue, run)
         run = run.upperBound..<run.upperBound
+        octets = 0
       }
-      transient[queue] = run
+      transient[queue] = (run, octets)
     }
 
     func removedQueue(_ queue: UInt64) {

@@ -94,7 +94,9 @@
       }
       for range in change.removedRanges {
         removals.sinceSweep &+= range.upperBound - range.lowerBound
-        let isAll = range.upperBound <= cursor.head && removals.removedFront(range, of: change.queue)
+        let isAll =
+          range.upperBound <= cursor.head
+          && removals.removedFront(range, octets: change.removedOctets, of: change.queue)
         delete(logged, .messages, change.queue, isAll ? 0..<range.upperBound : range)
       }
       for position in change.removedPositions {
@@ -102,7 +104,7 @@
       }
       for range in change.removedTransient {
         delete(unlogged, .transient, change.queue, range)
-        removals.removedTransient(range, of: change.queue)
+        removals.removedTransient(range, octets: change.removedOctets, of: change.queue)
         hasUnlogged = true
       }
       for entry in change.releasedBodies {

@@ -15,7 +15,7 @@
     }
 
     /// Messages are gathered here in memory before they go to a file; most are acknowledged before that.
-    static let messageBuffer = 16 << 20
+    static let messageBuffer = 8 << 20
     static let bodyBuffer = 8 << 20
     static let smallBuffer = 1 << 20
     /// All of them together, with what is being written to files.
