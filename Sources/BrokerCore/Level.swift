@@ -204,6 +204,7 @@ final class Level {
       var queued = QueuedMessage(message: item.message, position: item.position)
       queued.priority = priority
       queued.expires = item.extra.expiresMilliseconds
+      if queued.expires != 0 { queue.isExpiring = true }
       queued.redelivered = item.extra.isRedelivered || item.position <= stored.recoveredUpTo
       if item.isTransient {
         transient = (
