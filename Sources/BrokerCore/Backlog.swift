@@ -19,6 +19,8 @@ struct Backlog {
   private var lastPage = 0
   /// Octets of memory.
   private(set) var weight = 0
+  /// Of all bodies, wherever they are.
+  private(set) var bodyOctets = 0
   private let ledger: Ledger
 
   /// What is in the store alone: messages from a position on.
@@ -26,7 +28,9 @@ struct Backlog {
     var from: UInt64 = 0
     var count = 0
     var durable = 0
+    /// Of the durable ones.
     var octets = 0
+    var bodyOctets = 0
     /// Of these, what was there when a page was asked for and has not come.
     var asked = (count: 0, durable: 0, octets: 0)
   }
@@ -44,6 +48,7 @@ struct Backlog {
   private mutating func weigh(_ queued: QueuedMessage, _ sign: Int) {
     let octets = sign * queued.message.weight
     weight += octets
+    bodyOctets += sign * queued.message.header.bodyCount
     ledger.add(octets)
   }
 
@@ -73,6 +78,8 @@ struct Backlog {
       weigh(first, -1)
       if paged.count == 0 { paged.from = first.position }
       paged.count += 1
+      paged.bodyOctets += first.message.header.bodyCount
+      bodyOctets += first.message.header.bodyCount
       guard !first.isPagedOut else { continue }
       paged.durable += 1
       paged.octets += first.message.octets.count
@@ -133,19 +140,32 @@ struct Backlog {
 
   /// There are such messages in the store, of an earlier process.
   mutating func recover(count: Int, octets: Int, from position: UInt64) {
-    paged = Paged(from: position, count: count, durable: count, octets: octets)
+    // How much of it is bodies is known when they are read.
+    paged = Paged(from: position, count: count, durable: count, octets: octets, bodyOctets: octets)
+    bodyOctets = octets
   }
 
   /// The first of what is paged has been read. It is not in the window yet.
-  mutating func unpaged(at position: UInt64, durableOctets: Int?) {
+  mutating func unpaged(_ message: Message, at position: UInt64, isDurable: Bool) {
+    let body = min(message.header.bodyCount, paged.bodyOctets)
+    paged.bodyOctets -= body
+    bodyOctets -= body
     paged.from = position + 1
     paged.count -= 1
     paged.asked.count -= 1
-    guard let durableOctets else { return }
-    paged.durable -= 1
-    paged.octets -= durableOctets
-    paged.asked.durable -= 1
-    paged.asked.octets -= durableOctets
+    if isDurable {
+      let octets = message.octets.count
+      paged.durable -= 1
+      paged.octets -= octets
+      paged.asked.durable -= 1
+      paged.asked.octets -= octets
+    }
+    if paged.count == 0 { forgetPagedOctets() }
+  }
+
+  private mutating func forgetPagedOctets() {
+    bodyOctets -= paged.bodyOctets
+    paged.bodyOctets = 0
   }
 
   /// There is nothing more to read below a position. What the store got meanwhile is behind it.
@@ -156,6 +176,7 @@ struct Backlog {
     paged.durable -= missing.durable
     paged.octets -= missing.octets
     paged.from = position
+    if paged.count == 0 { forgetPagedOctets() }
     return (missing.durable, missing.octets)
   }
 }
@@ -167,11 +188,22 @@ public struct QueuedMessage: Comparable {
   public let position: UInt64
   /// In the journal, if it was given to it.
   var ticket: Journal.Ticket = 0
+  /// When it has to leave, in milliseconds since 1970; 0: never.
+  var expires: UInt64 = 0
+  /// Of its queue's levels.
+  var priority: UInt8 = 0
   public var redelivered = false
   /// A filter failed on it once.
   var filterFailed = false
   /// The journal has it to make room in memory, not to keep it.
   var isPagedOut = false
+
+  /// What the store keeps beside it; mostly nothing.
+  // hot:
+  var extra: StoredExtra? {
+    guard expires != 0 || redelivered else { return nil }
+    return StoredExtra(expiresMilliseconds: expires, isRedelivered: redelivered)
+  }
 
   public static func == (left: QueuedMessage, right: QueuedMessage) -> Bool {
     left.position == right.position

@@ -84,7 +84,7 @@ public final class Broker {
     if let stored {
       journal?.define(
         Definition.key(.virtualHost, name),
-        Definition.value(["number": .int64(Int64(bitPattern: stored.number))]))
+        Definition.value(["numbers": Definition.numbers([stored.number])]))
     }
     return vhost
   }

@@ -57,7 +57,7 @@ public final class Consumer {
   }
 
   /// The queue is gone: the client is told, if it wants to know.
-  func cancelledByQueue() { outlet.consumerCancelled(tag) }
+  public func cancelledByQueue() { outlet.consumerCancelled(tag) }
 }
 
 /// Where a consumer's deliveries go: a channel's outbox, or a test's list.
@@ -81,12 +81,24 @@ struct Consumers {
   private(set) var count = 0
   /// One of them wants the queue for itself.
   private(set) var hasExclusive = false
+  /// Only one is served, until it goes (https://www.rabbitmq.com/docs/consumers#single-active-consumer).
+  private let singleActive: Bool
+  private var active: Consumer?
+
+  init(singleActive: Bool = false) { self.singleActive = singleActive }
 
   var isEmpty: Bool { count == 0 }
   var all: [Consumer] { groups.flatMap(\.members) }
 
+  /// Whether a consumer that has room may be given messages.
+  // hot:
+  func mayServe(_ consumer: Consumer) -> Bool {
+    consumer.isSubscribed && (!singleActive || active === consumer)
+  }
+
   mutating func insert(_ consumer: Consumer) {
     count += 1
+    if singleActive, active == nil { active = consumer }
     hasExclusive = consumer.exclusive
     if let index = groups.firstIndex(where: { $0.priority == consumer.priority }) {
       groups[index].members.append(consumer)
@@ -108,13 +120,15 @@ struct Consumers {
     } else if groups[index].next > place {
       groups[index].next -= 1
     }
+    if active === consumer { active = groups.first?.members.first }
   }
 
-  mutating func removeAll() { self = Consumers() }
+  mutating func removeAll() { self = Consumers(singleActive: singleActive) }
 
   /// Whose turn it is among those that have credit.
   // hot:
   mutating func nextWithCredit() -> Consumer? {
+    if singleActive { return active.flatMap { $0.hasCredit ? $0 : nil } }
     for index in groups.indices {
       let members = groups[index].members.count
       var place = groups[index].next

@@ -7,7 +7,7 @@ extension Queue {
   /// The message leaves the queue, or comes back later if a policy says so.
   func die(_ queued: QueuedMessage, _ reason: Death.Reason) {
     let policies = vhost.broker.hooks.deadLetterPolicies
-    let exchange = arguments["x-dead-letter-exchange"]?.string
+    let exchange = rules.deadLetterExchange
     guard exchange != nil || !policies.isEmpty else { return leave(queued) }
     let deaths = Deaths(of: queued.message)
     let death = Death(reason: reason, count: deaths.count(of: name, reason) + 1)
@@ -42,7 +42,7 @@ extension Queue {
     _ message: Message, _ deaths: Deaths, _ reason: Death.Reason, _ exchange: ByteString
   ) throws(ProtocolError) -> Message {
     let recorded = try deaths.recorded(message, in: self, reason, keepsExpiration: false)
-    guard let key = arguments["x-dead-letter-routing-key"]?.string else {
+    guard let key = rules.deadLetterKey else {
       let again = try recorded.with(
         try BasicProperties(recorded.properties), exchange: exchange,
         routingKey: ByteString(message.routingKey))

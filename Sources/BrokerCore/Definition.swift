@@ -23,10 +23,21 @@ struct Definition {
     self.fields = fields
   }
 
-  /// A queue's, in the store.
-  var number: UInt64? {
-    guard let number = fields["number"]?.integer, number > 0, number <= Broker.mostNumber else { return nil }
-    return UInt64(number)
+  /// A queue's in the store, by priority.
+  /// - Throws: if there are none
+  func numbers() throws(StoreError) -> [UInt64] {
+    var numbers: [UInt64] = []
+    if case .array(let values)? = fields["numbers"] {
+      for case let number? in values.map(\.integer) where number > 0 && number <= Broker.mostNumber {
+        numbers.append(UInt64(number))
+      }
+      if !numbers.isEmpty, numbers.count == values.count { return numbers }
+    }
+    throw StoreError("damaged: the definition of '\(name)' has no numbers")
+  }
+
+  static func numbers(_ numbers: [UInt64]) -> FieldValue {
+    .array(numbers.map { .int64(Int64(clamping: $0)) })
   }
 
   enum Kind: UInt8 {
@@ -77,9 +88,9 @@ extension ExchangeDefinition {
 extension Queue {
   var definitionKey: [UInt8] { Definition.key(.queue, vhost.name, name.bytes) }
 
-  func definition(number: UInt64) -> [UInt8] {
+  func definition(numbers: [UInt64]) -> [UInt8] {
     Definition.value([
-      "number": .int64(Int64(bitPattern: number)), "auto_delete": .boolean(autoDelete),
+      "numbers": Definition.numbers(numbers), "auto_delete": .boolean(autoDelete),
       "arguments": .table(arguments),
     ])
   }

@@ -96,6 +96,8 @@ final class Delayed {
           continue
         }
         let due = item.extra.dueMilliseconds
+        // It was on its way perhaps, and nothing of that was safe.
+        item.message.header.mayHaveBeenDelivered = due <= now
         schedule(
           delayed, to: note.goal, by: Identity(name: note.user.text), note.milliseconds,
           after: due > now ? Int64(clamping: due - now) : 0, hops: 0)

@@ -92,8 +92,10 @@ extension VirtualHost {
       guard let queue = name.withOctets({ queue(named: $0) }) else {
         return drop(later, "no queue '\(name)'")
       }
-      if case .refused(let reason) = queue.offer(later.message, by: later.identity, filtered: filtered) {
-        drop(later, reason)
+      switch queue.offer(later.message, by: later.identity, filtered: filtered) {
+      case .taken, .dropped: break
+      case .refused(let reason): drop(later, reason)
+      case .full: drop(later, "\(queue.described) is full")
       }
     case .exchange(let name, let filtered):
       guard let exchange = exchanges[name] else { return drop(later, "no \(describedExchange(name))") }

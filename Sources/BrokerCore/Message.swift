@@ -19,6 +19,8 @@ public final class Message: ManagedBuffer<Message.Layout, UInt8> {
     public var extraKeys: ExtraKeys?
     /// Where the store keeps the body for several queues.
     public var sharedBody: SharedBody?
+    /// An earlier process may have delivered it from another place.
+    var mayHaveBeenDelivered = false
   }
 
   /// - Parameters:

@@ -140,11 +140,20 @@ public struct StoreBatch {
 public struct StoredExtra: Equatable, Sendable {
   /// Not before that moment, in milliseconds since 1970; 0: at once.
   public var dueMilliseconds: UInt64
+  /// Not after that moment; 0: always.
+  public var expiresMilliseconds: UInt64
+  /// It was delivered already, or may have been.
+  public var isRedelivered: Bool
   /// What the core wants to know again of a delayed message: a table's octets, mostly none.
   public var note: [UInt8]
 
-  public init(dueMilliseconds: UInt64 = 0, note: [UInt8] = []) {
+  public init(
+    dueMilliseconds: UInt64 = 0, expiresMilliseconds: UInt64 = 0, isRedelivered: Bool = false,
+    note: [UInt8] = []
+  ) {
     self.dueMilliseconds = dueMilliseconds
+    self.isRedelivered = isRedelivered
+    self.expiresMilliseconds = expiresMilliseconds
     self.note = note
   }
 }

@@ -10,18 +10,10 @@ public final class Queue {
   public let arguments: FieldTable
   public unowned let vhost: VirtualHost
 
-  private var backlog: Backlog
-  private var consumers = Consumers()
-  private var lastPosition: UInt64 = 0
-  /// What the store has of it: of a durable queue from the beginning, of another once it outgrows memory. Nil
-  /// where all is in memory.
-  private(set) var stored: StoredQueue?
-  /// Persistent messages are given to the journal.
-  private let keepsMessages: Bool
-  private let journal: Journal?
-  private var isReading = false
-  /// Pages that were asked for before the last purge are not wanted.
-  private var epoch = 0
+  let rules: QueueRules
+  /// By priority; one, if the queue has no priorities.
+  private(set) var levels: ContiguousArray<Level> = []
+  private var consumers: Consumers
   /// Who wants the next message and cannot have it yet.
   private var gettersWaiting: [Pending<Void>] = []
   /// Messages that consumers hold unacknowledged: with those that are ready, all that is in the queue.
@@ -37,20 +29,32 @@ public final class Queue {
   /// The publish that reached this queue last: each queue gets a message once.
   var routedStamp: UInt64 = 0
 
-  /// - Parameter stored: what an earlier process has left in the store
-  init(_ definition: QueueDefinition, vhost: VirtualHost, stored: StoredQueue? = nil) {
+  /// Messages may have to leave before anybody takes them.
+  var isExpiring = false
+  /// When the first message has to be looked at, in milliseconds since 1970; nil: not for its own sake.
+  var expiryTimer: UInt64?
+  /// When somebody last used it, in nanoseconds.
+  private(set) var lastUsed: UInt64
+
+  /// - Parameter stored: what an earlier process has left in the store, by priority
+  init(_ definition: QueueDefinition, vhost: VirtualHost, stored: [StoredQueue] = []) {
     name = definition.name
     // RabbitMQ: an exclusive queue is gone with its connection, so it is never durable.
     durable = definition.durable && definition.owner == nil
     autoDelete = definition.autoDelete
     owner = definition.owner
     arguments = definition.arguments
+    rules = QueueRules(definition.arguments)
     self.vhost = vhost
-    backlog = Backlog(ledger: vhost.broker.ledger)
-    journal = vhost.broker.journal
-    keepsMessages = durable && journal != nil
-    if let stored { recover(stored) } else if keepsMessages { makeStored() }
+    consumers = Consumers(singleActive: rules.singleActive)
+    lastUsed = vhost.broker.clock.nanoseconds
+    for priority in 0...rules.priorityMaximum {
+      let index = Int(priority)
+      levels.append(
+        Level(priority: priority, of: self, stored: index < stored.count ? stored[index] : nil))
+    }
     chooseFilters()
+    beginRules()
   }
 
   func chooseFilters() {
@@ -59,36 +63,46 @@ public final class Queue {
     deliverFilters = hooks.deliverFilters.filter { $0.isFor(vhost: vhost.name, name: name) }
   }
 
-  public var readyCount: Int { backlog.count }
+  public var readyCount: Int { levels.reduce(0) { $0 + $1.backlog.count } }
   public var consumerCount: Int { consumers.count }
+  // hot:
+  var isEmpty: Bool { levels.count == 1 ? levels[0].isEmpty : levels.allSatisfy(\.isEmpty) }
+
+  // hot:
+  private func level(of message: Message) -> Level {
+    guard levels.count > 1 else { return levels[0] }
+    return levels[min(Int(message.header.properties.priority), levels.count - 1)]
+  }
 
   // MARK: messages in
 
-  /// To a consumer that waits, or into the backlog, and if it is to be kept into the journal.
-  // hot:
-  public func enqueue(_ message: Message) {
-    lastPosition += 1
-    var queued = QueuedMessage(message: message, position: lastPosition)
-    let consumer = backlog.isEmpty && deliverFilters.isEmpty ? consumers.nextWithCredit() : nil
-    if keepsMessages { keep(&queued, unlessTakenBy: consumer) }
-    if let consumer {
-      stored?.delivered(queued)
-      return handUnfiltered(queued, to: consumer)
-    }
-    if backlog.hasRoom || journal == nil { backlog.append(queued) } else { pageOut(queued) }
-    // A filter may put it back, so it has its place first.
-    if !deliverFilters.isEmpty { drain() }
+  public enum Enqueued {
+    /// To a consumer that waited, or into the backlog.
+    case taken
+    /// There is no room, and the publisher is to be told.
+    case refused
   }
 
-  /// What a consumer takes for good is not kept.
+  /// To a consumer that waits, or into the backlog, and if it is to be kept into the journal.
   // hot:
-  private func keep(_ queued: inout QueuedMessage, unlessTakenBy consumer: Consumer?) {
-    guard let stored else { return }
-    if queued.message.isPersistent, !(consumer?.noAck ?? false) {
-      queued.ticket = stored.append(queued.message, at: queued.position)
-    } else {
-      stored.passed(queued.position)
+  @discardableResult
+  public func enqueue(_ message: Message) -> Enqueued {
+    let consumer = deliverFilters.isEmpty && isEmpty ? consumers.nextWithCredit() : nil
+    if rules.refusesWhenFull, consumer == nil, wouldOverflow(message) {
+      refuse(message)
+      return .refused
     }
+    let level = level(of: message)
+    let queued = level.admit(message, expires: expiry(of: message), takenBy: consumer)
+    if let consumer {
+      handUnfiltered(queued, to: consumer)
+      return .taken
+    }
+    level.append(queued)
+    // A filter may put it back, so it has its place first.
+    if !deliverFilters.isEmpty { drain() }
+    if queued.expires != 0 || rules.dropsWhenFull { wasAppended(queued) }
+    return .taken
   }
 
   /// What became of a message that was offered to a queue.
@@ -97,16 +111,17 @@ public final class Queue {
     case taken
     case dropped
     case refused(String)
+    /// There is no room, and the publisher is to be told.
+    case full
+
+    init(_ enqueued: Enqueued) { self = enqueued == .taken ? .taken : .full }
   }
 
   /// `enqueue`, if the filters before the queue let the message in.
   /// - Parameter filtered: it has been through the filters
   public func offer(_ message: Message, by identity: Identity, filtered: Bool = false) -> Offered {
     var message = message
-    guard !enqueueFilters.isEmpty, !filtered else {
-      enqueue(message)
-      return .taken
-    }
+    guard !enqueueFilters.isEmpty, !filtered else { return Offered(enqueue(message)) }
     let context = FilterContext(vhost: vhost, identity: identity, queue: self)
     for filter in enqueueFilters {
       switch filter.run(message, context) {
@@ -122,29 +137,30 @@ public final class Queue {
         return .taken
       }
     }
-    enqueue(message)
-    return .taken
+    return Offered(enqueue(message))
   }
 
   /// A message that was here takes its place again after a time. Its place is kept for it, across restarts too.
   func comeBack(_ queued: QueuedMessage, as message: Message? = nil, after milliseconds: Int64) {
-    var back = queued
-    back.message = message ?? queued.message
-    if queued.ticket != 0, let stored {
-      let due = vhost.broker.clock.wallMilliseconds &+ UInt64(clamping: milliseconds)
-      back.ticket = stored.rewrite(queued, as: back.message, extra: StoredExtra(dueMilliseconds: due))
-    }
-    comeBackUnchanged(back, after: milliseconds)
+    let due = vhost.broker.clock.wallMilliseconds &+ UInt64(clamping: milliseconds)
+    let level = levels[Int(queued.priority)]
+    comeBack(level.rewrite(queued, as: message ?? queued.message, dueMilliseconds: due), in: milliseconds)
   }
 
-  func comeBackUnchanged(_ queued: QueuedMessage, after milliseconds: Int64) {
+  func comeBack(_ queued: QueuedMessage, in milliseconds: Int64) {
     vhost.broker.deadlines.after(milliseconds: milliseconds) { [self] in
       guard !isDeleted else { return }
-      var back = queued
-      back.redelivered = true
-      backlog.putBack(back)
+      putBack(queued)
       drain()
     }
+  }
+
+  /// To where it was.
+  private func putBack(_ queued: QueuedMessage) {
+    var back = queued
+    back.redelivered = true
+    levels[Int(queued.priority)].putBack(back)
+    if queued.expires != 0 || rules.dropsWhenFull { wasPutBack() }
   }
 
   // MARK: messages out
@@ -152,7 +168,7 @@ public final class Queue {
   /// Delivers as long as there are messages and consumers with credit.
   // hot:
   public func drain() {
-    while !backlog.isEmpty, let consumer = consumers.nextWithCredit(), let queued = takeFirst() {
+    while !isEmpty, let consumer = consumers.nextWithCredit(), let queued = takeFirst() {
       hand(queued, to: consumer)
     }
   }
@@ -161,29 +177,39 @@ public final class Queue {
   /// - Returns: whether there is more that could be delivered
   public func drain(atMost share: Int) -> Bool {
     for _ in 0..<share {
-      guard !backlog.isEmpty, let consumer = consumers.nextWithCredit(), let queued = takeFirst() else {
+      guard !isEmpty, let consumer = consumers.nextWithCredit(), let queued = takeFirst() else {
         return false
       }
       hand(queued, to: consumer)
     }
-    return !backlog.isEmpty
+    return !isEmpty
   }
 
   /// Delivers to one consumer, which has just got room. Where messages wait nobody else has any, so nobody
   /// else is asked: an acknowledgement costs the same however many consumers there are.
   // hot:
   public func drain(to consumer: Consumer) {
-    while !backlog.isEmpty, consumer.isSubscribed, consumer.hasCredit, let queued = takeFirst() {
+    while !isEmpty, consumers.mayServe(consumer), consumer.hasCredit, let queued = takeFirst() {
       hand(queued, to: consumer)
     }
   }
 
-  /// The next message, if it is in memory and the store knows that it may be delivered; else `drain` is called when
-  /// it is and does.
+  /// The next message, if it can be had now; else `hasMore` is called when it can.
   // hot:
   private func takeFirst() -> QueuedMessage? {
-    guard stored != nil else { return backlog.popFirst() }
-    return takeFirstStored()
+    if isExpiring, !dropExpired() { return nil }
+    let taken = levels.count == 1 ? levels[0].takeFirst() : levels.last { !$0.isEmpty }?.takeFirst()
+    // The one behind it may be over already: it was waiting for its turn.
+    if isExpiring { _ = dropExpired() }
+    return taken
+  }
+
+  /// What was not there, or could not be given, is and can.
+  func hasMore() {
+    if rules.dropsWhenFull { dropOverflow() }
+    if isExpiring { _ = dropExpired() }
+    drain()
+    answerGetters()
   }
 
   @inline(__always)
@@ -231,7 +257,7 @@ public final class Queue {
         } else {
           var back = queued
           back.filterFailed = true
-          backlog.putBack(back)
+          levels[Int(back.priority)].putBack(back)
         }
         return nil
       }
@@ -249,6 +275,7 @@ public final class Queue {
   /// `basic.get`. The message is the getter's until it is settled; gone, if the getter does not acknowledge.
   /// - Parameter getter: a consumer that is in no queue's list, to hold the delivery
   public func get(_ getter: Consumer) -> Got {
+    wasUsed()
     while let queued = takeFirst() {
       guard let shown = deliverFilters.isEmpty ? queued.message : filtered(queued, for: getter.identity)
       else {
@@ -263,7 +290,7 @@ public final class Queue {
       }
       return .message(shown, redelivered: queued.redelivered, tag: tag)
     }
-    guard !backlog.isEmpty else { return .empty }
+    guard !isEmpty else { return .empty }
     let pending = Pending<Void>()
     gettersWaiting.append(pending)
     return .later(pending)
@@ -275,37 +302,34 @@ public final class Queue {
     guard !isDeleted else { return }
     guard case .rejected(let requeue) = settlement else { return leave(queued) }
     guard requeue else { return die(queued, .rejected) }
-    var back = queued
-    back.redelivered = true
-    backlog.putBack(back)
+    putBack(queued)
   }
 
   /// The message is not in the queue any more.
   // hot:
   @inline(__always)
   func leave(_ queued: QueuedMessage) {
-    if queued.ticket != 0, !isDeleted { stored?.remove(queued) }
+    if queued.ticket != 0, !isDeleted { levels[Int(queued.priority)].leave(queued) }
   }
 
   /// Drops what is ready; what is unsettled stays with its consumers.
   /// - Returns: how many were dropped
   public func purge() -> Int {
-    let count = backlog.count
-    if let stored, backlog.paged.count > 0 {
-      stored.remove(
-        backlog.pagedPositions(below: lastPosition + 1), durable: backlog.paged.durable,
-        octets: backlog.paged.octets)
-    }
-    backlog.removeAll { leave($0) }
-    epoch += 1
+    let count = readyCount
+    for level in levels { level.purge() }
     return count
   }
 
   // MARK: consumers
 
+  /// Somebody has shown interest: it does not expire for a while.
+  public func wasUsed() {
+    if rules.expiresMilliseconds != nil { lastUsed = vhost.broker.clock.nanoseconds }
+  }
+
   /// - Throws: 403 if somebody consumes exclusively, or if this one wants to and is not alone.
   public func subscribe(_ consumer: Consumer) throws(ProtocolError) {
-    if consumers.hasExclusive || (consumer.exclusive && !consumers.isEmpty) {
+    if consumers.hasExclusive || (consumer.exclusive && (!consumers.isEmpty || rules.singleActive)) {
       throw ProtocolError(.accessRefused, "\(described) in exclusive use")
     }
     consumers.insert(consumer)
@@ -319,144 +343,35 @@ public final class Queue {
     guard consumer.isSubscribed else { return }
     consumer.isSubscribed = false
     consumers.remove(consumer)
+    if consumers.isEmpty { wasUsed() }
+    // Another may be the active one now.
+    if rules.singleActive { drain() }
     if autoDelete, hadConsumer, consumers.isEmpty, !isDeleted { vhost.remove(self) }
   }
 
-  /// Ends the queue: its messages are dropped and its consumers told.
-  func close() {
+  /// Ends the queue: its messages are dropped.
+  /// - Returns: its consumers, who are to be told
+  func close() -> [Consumer] {
     isDeleted = true
-    backlog.removeAll()
-    if let stored {
-      stored.queue = nil
-      journal?.drop(stored)
-    }
+    for level in levels { level.close() }
     answerGetters()
     let all = consumers.all
     consumers.removeAll()
-    for consumer in all {
-      consumer.isSubscribed = false
-      consumer.cancelledByQueue()
-    }
+    for consumer in all { consumer.isSubscribed = false }
+    return all
   }
 
   // MARK: the store
 
   /// It outlives a restart from now on, if it is to.
   func define() {
-    guard durable, let stored else { return }
-    journal?.define(definitionKey, definition(number: stored.number))
-  }
-
-  private func makeStored() {
-    guard let journal else { return }
-    let made = StoredQueue(number: vhost.broker.nextQueueNumber(), journal: journal)
-    made.queue = self
-    stored = made
-  }
-
-  private func recover(_ stored: StoredQueue) {
-    self.stored = stored
-    stored.queue = self
-    lastPosition = stored.lastPosition
-    backlog.recover(
-      count: stored.recoveredCount, octets: stored.recoveredOctets, from: stored.head)
-  }
-
-  /// Memory is full: the message waits in the store.
-  private func pageOut(_ queued: QueuedMessage) {
-    var queued = queued
-    if queued.ticket == 0 {
-      if stored == nil { makeStored() }
-      queued.ticket = stored?.appendTransient(queued.message, at: queued.position) ?? 0
-      queued.isPagedOut = true
-    }
-    backlog.appendBehind(queued)
-  }
-
-  // hot:
-  private func takeFirstStored() -> QueuedMessage? {
-    guard let stored else { return nil }
-    if backlog.wantsPage { readPage(stored) }
-    guard var queued = backlog.first, stored.mayDeliver(queued) else { return nil }
-    _ = backlog.popFirst()
-    stored.delivered(queued)
-    if queued.isPagedOut {
-      stored.remove(queued)
-      queued.ticket = 0
-      queued.isPagedOut = false
-    }
-    return queued
-  }
-
-  private func readPage(_ stored: StoredQueue) {
-    guard !isReading else { return }
-    isReading = true
-    backlog.pageIsAsked()
-    let paged = backlog.paged
-    let positions = backlog.pagedPositions(below: lastPosition + 1)
-    let page = StorePage(
-      queue: stored.number, positions: positions, mostMessages: Backlog.pageMessages,
-      mostOctets: Backlog.pageOctets, hasDurable: paged.durable > 0,
-      hasTransient: paged.durable < paged.count,
-      respectsRanges: positions.lowerBound < stored.holesBelow)
-    let epoch = epoch
-    stored.journal.store.read(page) { [self] read in
-      isReading = false
-      guard !isDeleted else { return }
-      if epoch == self.epoch { take(read, of: stored, positions) }
-      drain()
-      answerGetters()
-      stored.journal.onProgress()
-    }
-  }
-
-  /// A page has come.
-  private func take(_ read: StorePageRead, of stored: StoredQueue, _ positions: Range<UInt64>) {
-    if let problem = read.problem { vhost.broker.logger.error("\(described): \(problem)") }
-    var next = positions.lowerBound
-    var transient: Range<UInt64>?
-    let now = vhost.broker.clock.wallMilliseconds
-    for item in read.items {
-      // Between two messages there were others, of which nothing is kept.
-      if next < item.position { stored.passed(next..<item.position) }
-      next = item.position + 1
-      backlog.unpaged(at: item.position, durableOctets: item.isTransient ? nil : item.message.octets.count)
-      item.message.header.sharedBody = item.sharedBody
-      var queued = QueuedMessage(message: item.message, position: item.position)
-      queued.redelivered = item.position <= stored.recoveredUpTo
-      if item.isTransient {
-        transient = (transient?.lowerBound ?? item.position)..<next
-      } else {
-        queued.ticket = Journal.recovered
-      }
-      if item.extra.dueMilliseconds > now {
-        comeBackUnchanged(queued, after: Int64(clamping: item.extra.dueMilliseconds - now))
-      } else {
-        backlog.append(queued)
-      }
-    }
-    if let transient { stored.removeTransient(transient) }
-    if read.reachedEnd {
-      if next < positions.upperBound { stored.passed(next..<positions.upperBound) }
-      let missing = backlog.nothingPaged(below: positions.upperBound)
-      if missing.durable != 0 {
-        vhost.broker.logger.error("\(described): \(missing.durable) messages are not in the store")
-        stored.correct(count: missing.durable, octets: missing.octets)
-      }
-    }
-    backlog.pageWasRead()
+    let numbers = levels.compactMap(\.stored?.number)
+    guard durable, numbers.count == levels.count else { return }
+    vhost.broker.journal?.define(definitionKey, definition(numbers: numbers))
   }
 
   /// The process ends in order: nobody consumes any more.
-  func endDeliveries() { stored?.endDeliveries() }
-
-  /// The store has messages up to a ticket, and knows how far they may be delivered.
-  func storeSettled(upTo ticket: Journal.Ticket, wasBlocked: Bool) {
-    backlog.settled(upTo: ticket)
-    guard wasBlocked else { return }
-    drain()
-    answerGetters()
-  }
+  func endDeliveries() { for level in levels { level.stored?.endDeliveries() } }
 
   private func answerGetters() {
     let waiting = gettersWaiting

@@ -76,9 +76,10 @@ struct QueueArgument: Sendable {
   }
 }
 
-extension Queue {
+extension QueueDefinition {
   /// - Throws: 406 that names the first argument whose value is not one that RabbitMQ takes.
-  func checkArguments() throws(ProtocolError) {
+  func checkArguments(in vhost: VirtualHost) throws(ProtocolError) {
+    let described = "queue '\(name)' in vhost '\(vhost.name)'"
     if let exchange = arguments["x-dead-letter-exchange"], exchange.string == nil {
       throw ProtocolError(
         .preconditionFailed,

@@ -11,30 +11,29 @@ extension Broker {
   func recover(from store: any MessageStore) throws(StoreError) {
     let recovered = try store.recover()
     for (number, cursor) in recovered.cursors where number > Self.mostNumber || !cursor.isSound {
-      throw StoreError("the data directory is damaged: queue \(number) has the cursor \(cursor)")
+      throw StoreError("damaged: queue \(number) has the cursor \(cursor)")
     }
     var rest = recovered.cursors
     lastQueueNumber = rest.keys.max() ?? 0
     var bindings: [(vhost: VirtualHost, sequence: UInt64, fields: FieldTable)] = []
     var definitions: [Definition] = []
     for (key, value) in recovered.definitions { definitions.append(try Definition(key, value)) }
-    for definition in definitions {
-      if let number = definition.number { lastQueueNumber = max(lastQueueNumber, number) }
+    for definition in definitions where definition.kind == .virtualHost || definition.kind == .queue {
+      lastQueueNumber = max(lastQueueNumber, try definition.numbers().max() ?? 0)
     }
-    func stored(_ definition: Definition) throws(StoreError) -> StoredQueue {
-      guard let journal, let number = definition.number else {
-        throw StoreError("the data directory is damaged: no number in the definition of '\(definition.name)'")
+    func stored(_ definition: Definition) throws(StoreError) -> [StoredQueue] {
+      guard let journal else { return [] }
+      return try definition.numbers().map {
+        StoredQueue(number: $0, journal: journal, cursor: rest.removeValue(forKey: $0) ?? StoreCursor())
       }
-      let cursor = rest.removeValue(forKey: number) ?? StoreCursor()
-      return StoredQueue(number: number, journal: journal, cursor: cursor)
     }
     for definition in definitions where definition.kind == .virtualHost {
-      recoverVirtualHost(definition.vhost, delayed: try stored(definition))
+      for delayed in try stored(definition) { recoverVirtualHost(definition.vhost, delayed: delayed) }
     }
     for definition in definitions where definition.kind != .virtualHost {
       let (name, fields) = (definition.name, definition.fields)
       guard let vhost = vhosts[definition.vhost] else {
-        throw StoreError("the data directory is damaged: no definition of vhost '\(definition.vhost)'")
+        throw StoreError("damaged: no definition of vhost '\(definition.vhost)'")
       }
       switch definition.kind {
       case .virtualHost: continue
@@ -84,7 +83,7 @@ extension VirtualHost {
     adopt(exchange)
   }
 
-  fileprivate func recover(_ definition: QueueDefinition, stored: StoredQueue) {
+  fileprivate func recover(_ definition: QueueDefinition, stored: [StoredQueue]) {
     adopt(Queue(definition, vhost: self, stored: stored))
   }
 

@@ -8,7 +8,7 @@ final class StoredQueue {
   let number: UInt64
   let journal: Journal
   /// Nil for messages that are in no queue yet, and when the queue is gone.
-  var queue: Queue?
+  var level: Level?
 
   /// As it is in the store when the batch that is being written is safe.
   private var cursor: StoreCursor
@@ -74,10 +74,12 @@ final class StoredQueue {
   }
 
   /// Not to be kept, but not to be held in memory either.
-  func appendTransient(_ message: Message, at position: UInt64) -> Journal.Ticket {
+  func appendTransient(_ message: Message, at position: UInt64, extra: StoredExtra?) -> Journal.Ticket {
     journal.touch(self)
     return journal.append(
-      StoreBatch.Record(queue: number, position: position, message: message, isTransient: true))
+      StoreBatch.Record(
+        queue: number, position: position, message: message, isTransient: true, extra: extra ?? StoredExtra())
+    )
   }
 
   /// The message at a position is another now, or is due at another time.
@@ -208,6 +210,8 @@ final class StoredQueue {
     frontRemoved = false
     hasNews = false
     cursor.head = head
+    // Nothing of the last positions was kept perhaps, and they were given all the same.
+    cursor.tail = max(cursor.tail, head - 1)
     cursor.deliveredUpTo = max(cursor.deliveredUpTo, wantedUpTo)
     if cursor.holesBelow <= head { cursor.holesBelow = 0 }
     change.cursor = cursor
@@ -221,6 +225,6 @@ final class StoredQueue {
     safeUpTo = cursor.deliveredUpTo
     let wasBlocked = isBlocked
     isBlocked = false
-    queue?.storeSettled(upTo: ticket, wasBlocked: wasBlocked)
+    level?.storeSettled(upTo: ticket, wasBlocked: wasBlocked)
   }
 }

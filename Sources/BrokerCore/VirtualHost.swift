@@ -63,6 +63,8 @@ public final class VirtualHost {
     case dropped
     /// It is routed later.
     case delayed
+    /// A queue has no room for it, and its publisher is to be told. Others may have it.
+    case refused
   }
 
   /// A message on its way: through the filters and routed, but in no queue yet.
@@ -118,19 +120,25 @@ public final class VirtualHost {
   // hot:
   public func enqueue(_ routed: Routed, by identity: Identity) throws(ProtocolError) -> Published {
     var refusal: String?
+    var isRefused = false
     var count = 0
     for queue in routed.queues where !queue.isDeleted {
       count += 1
       guard !queue.enqueueFilters.isEmpty else {
-        queue.enqueue(routed.message)
+        if queue.enqueue(routed.message) == .refused { isRefused = true }
         continue
       }
-      if case .refused(let reason) = queue.offer(routed.message, by: identity) { refusal = reason }
+      switch queue.offer(routed.message, by: identity) {
+      case .taken, .dropped: break
+      case .refused(let reason): refusal = reason
+      case .full: isRefused = true
+      }
     }
     for wait in routed.delays {
       delay(wait.changed ?? routed.message, to: wait.exchange.name, by: identity, wait.milliseconds)
     }
     if let refusal { throw ProtocolError(.preconditionFailed, refusal) }
+    if isRefused { return .refused }
     if routed.isDropped { return .dropped }
     return count == 0 && !routed.delays.isEmpty ? .delayed : .queued(count)
   }
@@ -350,10 +358,11 @@ public final class VirtualHost {
     }
     if let queue = queueTable[definition.name] {
       try queue.expectEqual(to: definition)
+      queue.wasUsed()
       return queue
     }
+    try definition.checkArguments(in: self)
     let queue = Queue(definition, vhost: self)
-    try queue.checkArguments()
     adopt(queue)
     queue.define()
     broker.hooks.happened(.queueCreated(queue))
@@ -376,18 +385,24 @@ public final class VirtualHost {
   public func hasReplyQueue(_ address: ByteString) -> Bool { replyQueues[address] != nil }
 
   public func remove(_ queue: Queue) {
+    for consumer in takeOut(queue) { consumer.cancelledByQueue() }
+  }
+
+  /// Removes a queue.
+  /// - Returns: its consumers, who are to be told
+  public func takeOut(_ queue: Queue) -> [Consumer] {
     if replyQueues[queue.name] === queue {
       replyQueues[queue.name] = nil
       topologyChanged()
       return queue.close()
     }
-    guard queueTable[queue.name] === queue else { return }
+    guard queueTable[queue.name] === queue else { return [] }
     queueTable[queue.name] = nil
     topologyChanged()
     for binding in queue.incoming { remove(binding) }
     if queue.durable { broker.journal?.define(queue.definitionKey, nil) }
-    queue.close()
-    broker.hooks.happened(.queueDeleted(queue))
+    defer { broker.hooks.happened(.queueDeleted(queue)) }
+    return queue.close()
   }
 
   // MARK: bindings

@@ -42,7 +42,7 @@ package final class Plugin {
     routeBudget = options.routeBudget.capped(by: manifest.limits)
     hookBudget = options.hookBudget.capped(by: manifest.limits, isRoute: false)
     allowance = LoopAllowance(nanoseconds: options.loopNanosecondsPerSecond)
-    if let tests = file.tests { try Self.run(tests, of: file, settings: given, limits: limits) }
+    if let tests = file.tests { try Self.run(tests, of: file, limits: limits) }
   }
 
   private static func interpreter(_ limits: LuaLimits, for file: PluginFile)
@@ -62,14 +62,15 @@ package final class Plugin {
     return lua
   }
 
-  /// The plugin's own tests, in an interpreter of their own that is thrown away.
+  /// The plugin's own tests, in an interpreter of their own that is thrown away. They begin with the defaults of its
+  /// settings: what the operator says is no fault of the plugin's.
   /// - Throws: the first test that failed, or what the file itself failed with
   package static func run(
-    _ tests: PluginFile.Text, of file: PluginFile, settings: [String: LuaValue], limits: LuaLimits
+    _ tests: PluginFile.Text, of file: PluginFile, limits: LuaLimits
   ) throws(LuaError) {
     let lua = try interpreter(limits, host: nil, for: file)
     let manifest = try Manifest(try lua.evaluate(file.source, path: file.path))
-    try lua.setSettings(try manifest.settings(with: settings, of: file.name))
+    try lua.setSettings(try manifest.settings(with: [:], of: file.name))
     try lua.allowTests()
     for (name, source) in testModules {
       try lua.addModule(name, path: "\(name.replacing(".", with: "/")).lua", source: source)

@@ -70,12 +70,15 @@ final class ClientChannel {
   func send(_ method: some Method) { outbox.send(method, channel: number) }
 
   /// Answers when what was defined until now is safe.
-  func sendWhenDefined(_ method: some Method) {
-    guard let journal, journal.hasOpenDefinitions else { return send(method) }
+  func sendWhenDefined(_ method: some Method) { whenDefined { $0.send(method) } }
+
+  /// Looks at nothing more until what was defined until now is safe.
+  func whenDefined(_ body: @escaping (ClientChannel) -> Void) {
+    guard let journal, journal.hasOpenDefinitions else { return body(self) }
     connection.wait {
       journal.whenDefined($0)
     } then: { [weak self] in
-      self?.send(method)
+      if let self { body(self) }
     }
   }
 

@@ -103,8 +103,11 @@ extension ClientChannel {
     confirms?.published += 1
     let before = journal?.lastTicket
     do throws(ProtocolError) {
-      let isRouted = try enqueue(message, exchange)
-      if !isRouted, publishing.mandatory { sendReturn(message, .noRoute, "NO_ROUTE") }
+      switch try enqueue(message, exchange) {
+      case .routed: break
+      case .unroutable: if publishing.mandatory { sendReturn(message, .noRoute, "NO_ROUTE") }
+      case .full: return rejectLast()
+      }
       if let journal, journal.lastTicket != before { confirms?.ticket = journal.lastTicket }
       confirmLater()
     } catch {
@@ -163,24 +166,32 @@ extension ClientChannel {
     permittedKeys = 0
   }
 
-  /// - Returns: whether it went anywhere; one that a script drops or delays did
+  private enum Enqueued {
+    /// It went somewhere; one that a script drops or delays did too.
+    case routed
+    case unroutable
+    /// A queue has no room for it.
+    case full
+  }
+
   // hot:
-  private func enqueue(_ original: Message, _ exchange: Exchange) throws(ProtocolError) -> Bool {
+  private func enqueue(_ original: Message, _ exchange: Exchange) throws(ProtocolError) -> Enqueued {
     var message = original
     if !exchange.publishFilters.isEmpty {
       defer { throttle() }
       switch try vhost.filter(message, to: exchange, by: connection.identity) {
       case .pass(let passed): message = passed
-      case .dropped: return true
+      case .dropped: return .routed
       case .delayed(let delayed, let milliseconds):
         vhost.delay(delayed, to: exchange.name, by: connection.identity, milliseconds)
-        return true
+        return .routed
       }
     }
     let isAsSent = message === original && message.header.extraKeys == nil
     if publishing.queuesAreKnown, isAsSent {
-      for queue in publishing.queues { queue.enqueue(message) }
-      return !publishing.queues.isEmpty
+      var isFull = false
+      for queue in publishing.queues where queue.enqueue(message) == .refused { isFull = true }
+      return isFull ? .full : publishing.queues.isEmpty ? .unroutable : .routed
     }
     defer { throttle() }
     let published = try vhost.publish(message, to: exchange, by: connection.identity, filtered: true)
@@ -188,7 +199,11 @@ extension ClientChannel {
       publishing.queues = queues
       publishing.queuesAreKnown = true
     }
-    return if case .queued(0) = published { false } else { true }
+    return switch published {
+    case .queued(0): .unroutable
+    case .refused: .full
+    case .queued, .dropped, .delayed: .routed
+    }
   }
 
   private func throttle() {

@@ -90,13 +90,15 @@
     // MARK: records
 
     ///     +------------------+------------+--------------+-----------------+---------------+------+--------+
-    ///     | version 4 flags 4 | envelope 2 | properties 4 | due 8, note's 4 | body's name 16 | note | octets |
-    ///     +------------------+------------+--------------+-----------------+---------------+------+--------+
-    ///                                                     if flag 1         if flag 2
+    ///     | version 4 flags 4 | envelope 2 | properties 4 | due 8, note's 4 | body's name 16 | expires 8 | note | octets |
+    ///     +------------------+------------+--------------+-----------------+---------------+-----------+------+--------+
+    ///                                                     if flag 1         if flag 2       if flag 4
     static let recordVersion: UInt8 = 0x10
     static let hasExtra: UInt8 = 1
     static let hasSharedBody: UInt8 = 2
-    static let mostHeaderCount = 7 + 12 + 16
+    static let hasExpiry: UInt8 = 4
+    static let isRedelivered: UInt8 = 8
+    static let mostHeaderCount = 7 + 12 + 16 + 8
 
     /// Writes what stands before the note and the message.
     /// - Returns: how many octets, at most `mostHeaderCount`
@@ -124,6 +126,12 @@
         put(sharedBody.position, to + count + 8)
         count += 16
       }
+      if extra.expiresMilliseconds != 0 {
+        flags |= hasExpiry
+        put(extra.expiresMilliseconds, to + count)
+        count += 8
+      }
+      if extra.isRedelivered { flags |= isRedelivered }
       to.storeBytes(of: recordVersion | flags, as: UInt8.self)
       return count
     }
@@ -138,7 +146,7 @@
 
       /// - Returns: nil if it is none
       init?(_ value: UnsafeRawBufferPointer) {
-        guard value.count >= 7, value[0] & 0xF0 == recordVersion, value[0] & 0x0C == 0 else { return nil }
+        guard value.count >= 7, value[0] & 0xF0 == recordVersion else { return nil }
         envelopeCount = Int(UInt16(bigEndian: value.loadUnaligned(fromByteOffset: 1, as: UInt16.self)))
         propertiesCount = Int(UInt32(bigEndian: value.loadUnaligned(fromByteOffset: 3, as: UInt32.self)))
         var offset = 7
@@ -158,9 +166,17 @@
         } else {
           sharedBody = nil
         }
+        var expires: UInt64 = 0
+        if value[0] & hasExpiry != 0 {
+          guard value.count >= offset + 8 else { return nil }
+          expires = number(value, offset)
+          offset += 8
+        }
         guard value.count - offset >= noteCount else { return nil }
         let note = noteCount == 0 ? [] : [UInt8](value[offset..<offset + noteCount])
-        extra = StoredExtra(dueMilliseconds: due, note: note)
+        extra = StoredExtra(
+          dueMilliseconds: due, expiresMilliseconds: expires,
+          isRedelivered: value[0] & RecordForm.isRedelivered != 0, note: note)
         octets = UnsafeRawBufferPointer(rebasing: value[(offset + noteCount)...])
       }
     }

@@ -41,9 +41,13 @@
     private let families: [OpaquePointer]
     private let options: RocksOptions
 
-    /// - Parameter readOnly: changes nothing, and there is no family `transient`
-    init(_ path: String, readOnly: Bool = false) throws(RocksFailure) {
+    /// - Parameters:
+    ///   - readOnly: changes nothing, and there is no family `transient`
+    ///   - doubtsLog: fails at a damaged record of the log that others follow; else what is behind it is not read, as
+    ///     after a power cut, where the two look alike
+    init(_ path: String, readOnly: Bool = false, doubtsLog: Bool = false) throws(RocksFailure) {
       let options = RocksOptions()
+      if doubtsLog { options.doubtLog() }
       let wanted = Family.allCases.filter { !readOnly || $0 != .transient }
       var handles = [OpaquePointer?](repeating: nil, count: wanted.count)
       let opened = try RocksDatabase.open(path, options, wanted, readOnly: readOnly, &handles)

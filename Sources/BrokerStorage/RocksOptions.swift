@@ -58,6 +58,9 @@
       rocksdb_cache_destroy(cache)
     }
 
+    /// An incomplete last record is tolerated, damage before it is not (`kTolerateCorruptedTailRecords`).
+    func doubtLog() { rocksdb_options_set_wal_recovery_mode(database, 0) }
+
     deinit {
       for options in [database, large, medium, small] { rocksdb_options_destroy(options) }
       rocksdb_readoptions_destroy(pointReads)

@@ -36,7 +36,7 @@
         return report
       }
       do throws(RocksFailure) {
-        let database = try RocksDatabase(directory.storePath, readOnly: true)
+        let database = try open(directory.storePath, &report)
         defer { database.close() }
         var check = StoreCheck(database: database, report: report)
         check.run()
@@ -48,6 +48,17 @@
         report.problems.append("\(report.problemCount - report.problems.count) problems more")
       }
       return report
+    }
+
+    /// What can be read of a store whose log is damaged is read.
+    private static func open(_ path: String, _ report: inout Report) throws(RocksFailure) -> RocksDatabase {
+      do throws(RocksFailure) {
+        return try RocksDatabase(path, readOnly: true, doubtsLog: true)
+      } catch {
+        let database = try RocksDatabase(path, readOnly: true)
+        report.problem("the log is damaged, and what stands behind the damage is not read: \(error.text)")
+        return database
+      }
     }
 
     private let database: RocksDatabase

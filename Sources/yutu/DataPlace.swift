@@ -52,7 +52,13 @@ struct DataPlace {
           durability: RocksStore.Durability(rawValue: durability) ?? .fsync,
           diskFreeLimit: configuration.diskFreeLimit)
         let store = try RocksStore(directory: folder, options: options, logger: logger) { loop.execute($0) }
-        let broker = try Broker(settings: configuration.settings, logger: logger, store: store)
+        let broker: Broker
+        do throws(StoreError) {
+          broker = try Broker(settings: configuration.settings, logger: logger, store: store)
+        } catch {
+          store.close()
+          throw StoreError("data directory \(folder): \(error)")
+        }
         broker.journal?.onFailure = failed
         return broker
       }

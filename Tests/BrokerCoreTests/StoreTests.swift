@@ -127,7 +127,7 @@ final class StoredCore {
     core.settle()
     holder.settle(40, multiple: true, .acknowledged)
     core.settle()
-    let number = try #require(queue.stored?.number)
+    let number = try #require(queue.levels[0].stored?.number)
     #expect(core.store.cursor(of: number)?.head == 41)
     #expect(core.store.cursor(of: number)?.count == 10)
     try core.crash()
@@ -195,6 +195,24 @@ final class StoredCore {
     core.settle()
     try core.crash()
     #expect(try core.drain("q") == ["a*"])
+  }
+
+  @Test func `a position is given once, whatever went at the end`() throws {
+    let queue = try core.queue("q")
+    try core.publish("a", to: "q")
+    try core.publish("b", to: "q", persistent: false)
+    core.settle()
+    let holder = Holder()
+    try holder.consume(queue)
+    core.settle()
+    holder.settle(2, multiple: true, .acknowledged)
+    core.broker.endDeliveries()
+    core.settle()
+    try core.crash()
+    try core.publish("c", to: "q")
+    core.settle()
+    try core.crash()
+    #expect(try core.drain("q") == ["c"])
   }
 
   @Test func `a purge leaves what is unsettled`() throws {
@@ -370,7 +388,8 @@ final class StoredCore {
     }
     try core.broker.install(exchangeType: "x-plain", make)
     core.settle()
-    #expect(try core.drain("q") == ["m"])
+    // It may have been on its way when the process ended.
+    #expect(try core.drain("q") == ["m*"])
   }
 
   @Test func `a dead letter leaves its queue when it is in the next one`() throws {

@@ -54,6 +54,22 @@ import Testing
     #expect(Set(found) == Set(names.map { "\($0).md" } + ["README.md"]))
   }
 
+  /// Their tests are about the defaults.
+  @Test func `no setting of the operator's keeps a plugin out of force`() throws {
+    var options = PluginOptions(folder: Self.root.appending(path: "plugins").path)
+    let globs = ["exchanges": LuaValue.list([.text("orders.*")])]
+    options.settings = [
+      "rate-limit": globs, "deduplicate": globs, "flash-sale": globs, "stamp": ["user": .text("who")],
+      "size-limit": ["max_body": .integer(1)], "retry": ["tries": .integer(1)],
+    ]
+    var loader = PluginLoader(options)
+    let found = loader.changes()
+    let changes = try #require(found)
+    #expect(changes.problems == [])
+    let limited = try #require(changes.take().first { $0.name == "rate-limit" })
+    #expect(limited.manifest.filters[.publish]?.names == ["orders.*"])
+  }
+
   @Test func `every setting stands on its plugin's page with its default`() throws {
     var loader = PluginLoader(PluginOptions(folder: Self.root.appending(path: "plugins").path))
     for plugin in loader.changes()?.take() ?? [] {
@@ -162,7 +178,7 @@ import Testing
       return
     }
     let text = PluginFile.Text(path: test.path, source: test.placed)
-    try Plugin.run(text, of: file, settings: [:], limits: LuaLimits(seed: 1))
+    try Plugin.run(text, of: file, limits: LuaLimits(seed: 1))
   }
 
   @Test func `there is Lua in the documents`() {

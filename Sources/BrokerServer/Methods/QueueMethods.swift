@@ -10,6 +10,7 @@ extension ClientChannel {
     if method.passive {
       try checkAny(queue: asked)
       queue = try vhost.queue(asked, usedBy: connection.id)
+      queue.wasUsed()
     } else {
       guard !asked.hasPrefix("amq.") else {
         throw ProtocolError(.accessRefused, "queue name '\(asked)' contains reserved prefix 'amq.*'")
@@ -71,9 +72,14 @@ extension ClientChannel {
       count = queue.readyCount
       doomed = queue
     }
+    let consumers = doomed.map { vhost.takeOut($0) } ?? []
     // The answer first: a consumer on this channel hears of the end of its queue after it.
-    if !method.noWait { send(QueueDeleteOk { $0.messageCount = UInt32(truncatingIfNeeded: count) }) }
-    if let doomed { vhost.remove(doomed) }
+    whenDefined { channel in
+      if !method.noWait {
+        channel.send(QueueDeleteOk { $0.messageCount = UInt32(truncatingIfNeeded: count) })
+      }
+      for consumer in consumers { consumer.cancelledByQueue() }
+    }
   }
 
   func purge(_ method: QueuePurge) throws(ProtocolError) {

@@ -18,8 +18,10 @@ extension ClientChannel {
     for publish in done.publishes {
       do throws(ProtocolError) {
         let published = try vhost.enqueue(try publish.route.get(), by: connection.identity)
-        if case .queued(0) = published, publish.mandatory {
-          sendReturn(publish.message, .noRoute, "NO_ROUTE")
+        switch published {
+        case .queued(0): if publish.mandatory { sendReturn(publish.message, .noRoute, "NO_ROUTE") }
+        case .refused: refused = true
+        case .queued, .dropped, .delayed: break
         }
       } catch {
         refused = true

@@ -7,8 +7,9 @@ from .examples import Examples
 from .hooks import Hooks
 from .pika_0_13 import Pika013
 from .py_amqp import PyAmqp
+from .storage import Storage
 
 SUITES = {
     suite.name: suite
-    for suite in (Examples(), Pika013(), Conversations(), PyAmqp(), Hooks(), Amqp091Go(), Aiormq())
+    for suite in (Examples(), Pika013(), Conversations(), PyAmqp(), Hooks(), Storage(), Amqp091Go(), Aiormq())
 }

@@ -1,0 +1,237 @@
+import AMQPWire
+
+/// One priority of a queue: its messages in memory, those in the store, and the way between. Knows no consumer.
+///
+/// For the store each level is a queue of its own, with positions of its own.
+final class Level {
+  let priority: UInt8
+  private unowned let queue: Queue
+  private(set) var backlog: Backlog
+  /// What the store has: of a durable queue from the beginning, of another once it outgrows memory. Nil where all
+  /// is in memory.
+  private(set) var stored: StoredQueue?
+  /// Persistent messages are given to the journal.
+  private let keepsMessages: Bool
+  private let journal: Journal?
+  private var lastPosition: UInt64 = 0
+  private var isReading = false
+  /// Pages that were asked for before the last purge are not wanted.
+  private var epoch = 0
+
+  /// - Parameter stored: what an earlier process has left in the store
+  init(priority: UInt8, of queue: Queue, stored: StoredQueue? = nil) {
+    self.priority = priority
+    self.queue = queue
+    let broker = queue.vhost.broker
+    backlog = Backlog(ledger: broker.ledger)
+    journal = broker.journal
+    keepsMessages = queue.durable && journal != nil
+    if let stored {
+      self.stored = stored
+      stored.level = self
+      lastPosition = stored.lastPosition
+      backlog.recover(count: stored.recoveredCount, octets: stored.recoveredOctets, from: stored.head)
+    } else if keepsMessages {
+      makeStored()
+    }
+  }
+
+  private func makeStored() {
+    guard let journal else { return }
+    let made = StoredQueue(number: queue.vhost.broker.nextQueueNumber(), journal: journal)
+    made.level = self
+    stored = made
+  }
+
+  // hot:
+  var isEmpty: Bool { backlog.isEmpty }
+
+  // MARK: in
+
+  /// Gives a message its place; what is to be kept goes to the journal. A consumer that takes it for good makes that
+  /// needless.
+  // hot:
+  @inline(__always)
+  func admit(_ message: Message, expires: UInt64, takenBy consumer: Consumer?) -> QueuedMessage {
+    lastPosition += 1
+    var queued = QueuedMessage(message: message, position: lastPosition)
+    queued.priority = priority
+    queued.expires = expires
+    queued.redelivered = message.header.mayHaveBeenDelivered
+    if keepsMessages { keep(&queued, unlessTakenBy: consumer) }
+    return queued
+  }
+
+  // hot:
+  private func keep(_ queued: inout QueuedMessage, unlessTakenBy consumer: Consumer?) {
+    guard let stored else { return }
+    if queued.message.isPersistent, !(consumer?.noAck ?? false) {
+      queued.ticket = stored.append(queued.message, at: queued.position, extra: queued.extra)
+      if consumer != nil { stored.delivered(queued) }
+    } else {
+      stored.passed(queued.position)
+    }
+  }
+
+  /// Behind all others.
+  // hot:
+  func append(_ queued: QueuedMessage) {
+    if backlog.hasRoom || journal == nil { backlog.append(queued) } else { pageOut(queued) }
+  }
+
+  /// Memory is full: the message waits in the store.
+  private func pageOut(_ queued: QueuedMessage) {
+    var queued = queued
+    if queued.ticket == 0 {
+      if stored == nil { makeStored() }
+      queued.ticket = stored?.appendTransient(queued.message, at: queued.position, extra: queued.extra) ?? 0
+      queued.isPagedOut = true
+    }
+    backlog.appendBehind(queued)
+  }
+
+  /// To where it was.
+  func putBack(_ queued: QueuedMessage) { backlog.putBack(queued) }
+
+  // MARK: out
+
+  /// The next message, if it is in memory and the store knows that it may be delivered; else the queue is told when
+  /// it is and does.
+  // hot:
+  func takeFirst() -> QueuedMessage? {
+    guard let stored else { return backlog.popFirst() }
+    if backlog.wantsPage { readPage(stored) }
+    guard let first = backlog.first, stored.mayDeliver(first) else { return nil }
+    stored.delivered(first)
+    return takenFromStore(backlog.popFirst(), stored)
+  }
+
+  /// The next message, that nobody is to get, if it is in memory; else the queue is told when it is.
+  func dropFirst() -> QueuedMessage? {
+    guard let stored else { return backlog.popFirst() }
+    if backlog.wantsPage { readPage(stored) }
+    return takenFromStore(backlog.popFirst(), stored)
+  }
+
+  @inline(__always)
+  private func takenFromStore(_ first: QueuedMessage?, _ stored: StoredQueue) -> QueuedMessage? {
+    guard var queued = first, queued.isPagedOut else { return first }
+    stored.remove(queued)
+    queued.ticket = 0
+    queued.isPagedOut = false
+    return queued
+  }
+
+  /// The message is not in the queue any more.
+  // hot:
+  @inline(__always)
+  func leave(_ queued: QueuedMessage) {
+    if queued.ticket != 0 { stored?.remove(queued) }
+  }
+
+  /// Drops what is ready.
+  func purge() {
+    if let stored, backlog.paged.count > 0 {
+      stored.remove(
+        backlog.pagedPositions(below: lastPosition + 1), durable: backlog.paged.durable,
+        octets: backlog.paged.octets)
+    }
+    backlog.removeAll { leave($0) }
+    epoch += 1
+  }
+
+  /// The queue is gone.
+  func close() {
+    backlog.removeAll()
+    epoch += 1
+    guard let stored else { return }
+    stored.level = nil
+    journal?.drop(stored)
+  }
+
+  // MARK: the store
+
+  /// The message at a position is another now, or comes back at another time.
+  func rewrite(_ queued: QueuedMessage, as message: Message, dueMilliseconds: UInt64) -> QueuedMessage {
+    var back = queued
+    back.message = message
+    guard queued.ticket != 0, let stored else { return back }
+    // It comes back as one that was delivered.
+    let extra = StoredExtra(
+      dueMilliseconds: dueMilliseconds, expiresMilliseconds: queued.expires, isRedelivered: true)
+    back.ticket = stored.rewrite(queued, as: message, extra: extra)
+    return back
+  }
+
+  /// The first message has to be looked at: it is read, if it is not in memory.
+  func lookAtFirst() {
+    if backlog.first == nil, backlog.paged.count > 0, let stored { readPage(stored) }
+  }
+
+  private func readPage(_ stored: StoredQueue) {
+    guard !isReading else { return }
+    isReading = true
+    backlog.pageIsAsked()
+    let paged = backlog.paged
+    let positions = backlog.pagedPositions(below: lastPosition + 1)
+    let page = StorePage(
+      queue: stored.number, positions: positions, mostMessages: Backlog.pageMessages,
+      mostOctets: Backlog.pageOctets, hasDurable: paged.durable > 0,
+      hasTransient: paged.durable < paged.count,
+      respectsRanges: positions.lowerBound < stored.holesBelow)
+    let epoch = epoch
+    stored.journal.store.read(page) { [self, queue] read in
+      isReading = false
+      guard !queue.isDeleted else { return }
+      if epoch == self.epoch { take(read, of: stored, positions) }
+      queue.hasMore()
+      stored.journal.onProgress()
+    }
+  }
+
+  /// A page has come.
+  private func take(_ read: StorePageRead, of stored: StoredQueue, _ positions: Range<UInt64>) {
+    if let problem = read.problem { queue.vhost.broker.logger.error("\(queue.described): \(problem)") }
+    var next = positions.lowerBound
+    var transient: Range<UInt64>?
+    let now = queue.vhost.broker.clock.wallMilliseconds
+    for item in read.items {
+      // Between two messages there were others, of which nothing is kept.
+      if next < item.position { stored.passed(next..<item.position) }
+      next = item.position + 1
+      backlog.unpaged(item.message, at: item.position, isDurable: !item.isTransient)
+      item.message.header.sharedBody = item.sharedBody
+      var queued = QueuedMessage(message: item.message, position: item.position)
+      queued.priority = priority
+      queued.expires = item.extra.expiresMilliseconds
+      queued.redelivered = item.extra.isRedelivered || item.position <= stored.recoveredUpTo
+      if item.isTransient {
+        transient = (transient?.lowerBound ?? item.position)..<next
+      } else {
+        queued.ticket = Journal.recovered
+      }
+      if item.extra.dueMilliseconds > now {
+        queue.comeBack(queued, in: Int64(clamping: item.extra.dueMilliseconds - now))
+      } else {
+        backlog.append(queued)
+      }
+    }
+    if let transient { stored.removeTransient(transient) }
+    if read.reachedEnd {
+      if next < positions.upperBound { stored.passed(next..<positions.upperBound) }
+      let missing = backlog.nothingPaged(below: positions.upperBound)
+      if missing.durable != 0 {
+        queue.vhost.broker.logger.error(
+          "\(queue.described): \(missing.durable) messages are not in the store")
+        stored.correct(count: missing.durable, octets: missing.octets)
+      }
+    }
+    backlog.pageWasRead()
+  }
+
+  /// The store has messages up to a ticket, and knows how far they may be delivered.
+  func storeSettled(upTo ticket: Journal.Ticket, wasBlocked: Bool) {
+    backlog.settled(upTo: ticket)
+    if wasBlocked { queue.hasMore() }
+  }
+}

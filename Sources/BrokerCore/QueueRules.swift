@@ -1,0 +1,52 @@
+import AMQPWire
+
+/// What a queue's arguments ask for, read once (https://www.rabbitmq.com/docs/queues#optional-arguments). The values
+/// were checked by `QueueArgument`. Knows no message.
+struct QueueRules {
+  enum Overflow {
+    case dropHead
+    case rejectPublish
+    case rejectPublishDeadLetter
+  }
+
+  /// `x-message-ttl`.
+  let timeToLiveMilliseconds: UInt64?
+  /// `x-expires`: how long nobody may use the queue.
+  let expiresMilliseconds: Int64?
+  /// `x-max-length` and `x-max-length-bytes`: of messages that are ready, and of their bodies.
+  let countMaximum: Int
+  let octetsMaximum: Int
+  let overflow: Overflow
+  /// `x-max-priority`.
+  let priorityMaximum: UInt8
+  /// `x-single-active-consumer`.
+  let singleActive: Bool
+  let deadLetterExchange: ByteString?
+  let deadLetterKey: ByteString?
+
+  /// Publishers are refused when it is full.
+  let refusesWhenFull: Bool
+  /// The first makes room when it is full.
+  let dropsWhenFull: Bool
+
+  init(_ arguments: FieldTable) {
+    func number(_ name: ByteString) -> Int64? { arguments[name]?.integer.map { max(0, $0) } }
+    timeToLiveMilliseconds = number("x-message-ttl").map { UInt64($0) }
+    expiresMilliseconds = number("x-expires")
+    countMaximum = number("x-max-length").map { Int(clamping: $0) } ?? .max
+    octetsMaximum = number("x-max-length-bytes").map { Int(clamping: $0) } ?? .max
+    overflow =
+      switch arguments["x-overflow"]?.string {
+      case "reject-publish": .rejectPublish
+      case "reject-publish-dlx": .rejectPublishDeadLetter
+      default: .dropHead
+      }
+    priorityMaximum = number("x-max-priority").map { UInt8(clamping: $0) } ?? 0
+    singleActive = arguments["x-single-active-consumer"] == true
+    deadLetterExchange = arguments["x-dead-letter-exchange"]?.string
+    deadLetterKey = arguments["x-dead-letter-routing-key"]?.string
+    let isBounded = countMaximum != .max || octetsMaximum != .max
+    refusesWhenFull = isBounded && overflow != .dropHead
+    dropsWhenFull = isBounded && overflow == .dropHead
+  }
+}
