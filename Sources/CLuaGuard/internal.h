@@ -71,7 +71,7 @@ typedef struct {
     size_t count, capacity;
 } Buffer;
 
-// Where each basic property of the current message stands; null when absent.
+// Basic properties, in the order of their flags.
 enum Property {
     P_CONTENT_TYPE, P_CONTENT_ENCODING, P_HEADERS, P_DELIVERY_MODE, P_PRIORITY, P_CORRELATION_ID, P_REPLY_TO,
     P_EXPIRATION, P_MESSAGE_ID, P_TIMESTAMP, P_TYPE, P_USER_ID, P_APP_ID, P_CLUSTER_ID, PROPERTIES
@@ -126,7 +126,8 @@ struct LuaGuard {
 
     // The message and the routing under way.
     const LGMessage *message;
-    LGBytes property[PROPERTIES];
+    LGBytes property[PROPERTIES];  // where they stand; only those that property_flags name
+    unsigned property_flags;       // as on the wire
     uint64_t message_serial;
     bool properties_read, headers_read, identity_read;
     const void *headers_metatable;  // its address, to tell it from others

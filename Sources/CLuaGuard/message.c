@@ -29,7 +29,7 @@ static bool take_property(LGBytes *rest, enum Property which, LGBytes *value) {
 }
 
 static bool read_properties(LuaGuard *guard) {
-    memset(guard->property, 0, sizeof guard->property);
+    guard->property_flags = 0;
     LGBytes rest = guard->message->properties;
     if (rest.count == 0) return true;
     if (rest.count < 2) return false;
@@ -37,6 +37,7 @@ static bool read_properties(LuaGuard *guard) {
     rest.bytes += 2;
     rest.count -= 2;
     if (flags & 3) return false;
+    guard->property_flags = flags;
     for (int i = 0; flags << i & 0xffff; i++) {
         if (!(flags << i & 0x8000)) continue;
         if (!take_property(&rest, (enum Property)i, &guard->property[i])) return false;
@@ -59,6 +60,7 @@ static LGBytes property(lua_State *L, enum Property which) {
         if (!read_properties(guard)) luaL_error(L, "malformed message properties");
         guard->properties_read = true;
     }
+    if (!(guard->property_flags & 0x8000u >> which)) return lg_bytes(NULL, 0);
     return guard->property[which];
 }
 

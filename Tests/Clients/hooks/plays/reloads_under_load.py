@@ -209,7 +209,14 @@ class ReloadsUnderLoad(Play):
         before = self.broker.resident_kilobytes()
         ticks_before, began = len(ticks.heard), time.monotonic()
         for version in range(WARM_UP + 1, WARM_UP + RELOADS + 1):
+            sent = {stream: publisher.sent for stream, publisher in publishers.items()}
             self.put_version(version)
+            # A reload may be quicker than a publisher's pause: each version is to meet messages of each.
+            self.wait(
+                channel,
+                lambda: all(publishers[stream].sent > sent[stream] for stream in STREAMS),
+                what="messages between the reloads",
+            )
         took = time.monotonic() - began
         after = self.broker.resident_kilobytes()
         ticked = len(ticks.heard) - ticks_before
