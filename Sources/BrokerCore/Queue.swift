@@ -33,6 +33,8 @@ public final class Queue {
   var isExpiring = false
   /// When the first message has to be looked at, in milliseconds since 1970; nil: not for its own sake.
   var expiryTimer: UInt64?
+  /// What came back is looked at in the next turn.
+  var looksAgain = false
   /// When somebody last used it, in nanoseconds.
   private(set) var lastUsed: UInt64
 
@@ -160,7 +162,7 @@ public final class Queue {
     var back = queued
     back.redelivered = true
     levels[Int(queued.priority)].putBack(back)
-    if queued.expires != 0 || rules.dropsWhenFull { wasPutBack() }
+    if queued.expires != 0 || rules.dropsWhenFull { wasPutBack(queued) }
   }
 
   // MARK: messages out

@@ -67,6 +67,7 @@ extension Queue {
   private func lookAgain(inMilliseconds milliseconds: Int64) {
     vhost.broker.deadlines.after(milliseconds: milliseconds) { [self] in
       expiryTimer = nil
+      looksAgain = false
       guard !isDeleted else { return }
       hasMore()
     }
@@ -107,8 +108,10 @@ extension Queue {
   }
 
   /// What came back is looked at after all that come back with it.
-  func wasPutBack() {
-    isExpiring = true
+  func wasPutBack(_ queued: QueuedMessage) {
+    if queued.expires != 0 { isExpiring = true }
+    guard !looksAgain else { return }
+    looksAgain = true
     lookAgain(inMilliseconds: 0)
   }
 
