@@ -84,20 +84,20 @@ final class Delayed {
       if let problem = read.problem { broker.logger.error("delayed messages of '\(vhost.name)': \(problem)") }
       var next = positions.lowerBound
       let now = broker.clock.wallMilliseconds
-      for item in read.items {
-        if next < item.position { stored.passed(next..<item.position) }
-        next = item.position + 1
-        var delayed = QueuedMessage(message: item.message, position: item.position)
+      for record in read.records {
+        if next < record.position { stored.passed(next..<record.position) }
+        next = record.position + 1
+        var delayed = QueuedMessage(message: record.message, position: record.position)
         delayed.ticket = Journal.recovered
-        item.message.header.sharedBody = item.sharedBody
-        guard let note = Note(item.extra.note) else {
+        record.message.header.sharedBody = record.sharedBody
+        guard let note = Note(record.extra.note) else {
           broker.logger.error("a delayed message of vhost '\(vhost.name)' says not where it is to go")
           stored.remove(delayed)
           continue
         }
-        let due = item.extra.dueMilliseconds
+        let due = record.extra.dueMilliseconds
         // It was on its way perhaps, and nothing of that was safe.
-        item.message.header.mayHaveBeenDelivered = due <= now
+        record.message.header.mayHaveBeenDelivered = due <= now
         schedule(
           delayed, to: note.goal, by: Identity(name: note.user.text), note.milliseconds,
           after: due > now ? Int64(clamping: due - now) : 0, hops: 0)

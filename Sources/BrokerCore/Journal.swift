@@ -18,7 +18,7 @@ public final class Journal {
   private let deadlines: Deadlines
 
   /// The open batch. Nil: not wanted any more.
-  private var records: ContiguousArray<StoreBatch.Record?> = []
+  private var records: ContiguousArray<StoreRecord?> = []
   /// The ticket of the first of them.
   private var firstOpen: Ticket = recovered + 1
   private var live = 0
@@ -76,7 +76,7 @@ public final class Journal {
   public var holdsPublishers: Bool { octets > Self.mostOctets || alarm != nil }
 
   // hot:
-  func append(_ record: StoreBatch.Record) -> Ticket {
+  func append(_ record: StoreRecord) -> Ticket {
     records.append(record)
     live += 1
     octets += record.message.weight
@@ -220,8 +220,8 @@ public final class Journal {
     return taken
   }
 
-  private func takeRecords() -> ContiguousArray<StoreBatch.Record> {
-    var taken: ContiguousArray<StoreBatch.Record> = []
+  private func takeRecords() -> ContiguousArray<StoreRecord> {
+    var taken: ContiguousArray<StoreRecord> = []
     taken.reserveCapacity(live)
     for case let record? in records { taken.append(record) }
     firstOpen += Ticket(records.count)
@@ -233,7 +233,7 @@ public final class Journal {
   }
 
   /// A publish gives its message to one queue after the other, so those that share it stand together.
-  private func shareBodies(_ records: inout ContiguousArray<StoreBatch.Record>) {
+  private func shareBodies(_ records: inout ContiguousArray<StoreRecord>) {
     var start = 0
     while start < records.count {
       let message = records[start].message

@@ -195,27 +195,27 @@ final class Level {
     var next = positions.lowerBound
     var transient: (positions: Range<UInt64>, octets: Int)?
     let now = queue.vhost.broker.clock.wallMilliseconds
-    for item in read.items {
+    for record in read.records {
       // Between two messages there were others, of which nothing is kept.
-      if next < item.position { stored.passed(next..<item.position) }
-      next = item.position + 1
-      backlog.unpaged(item.message, at: item.position, isDurable: !item.isTransient)
-      item.message.header.sharedBody = item.sharedBody
-      var queued = QueuedMessage(message: item.message, position: item.position)
+      if next < record.position { stored.passed(next..<record.position) }
+      next = record.position + 1
+      backlog.unpaged(record.message, at: record.position, isDurable: !record.isTransient)
+      record.message.header.sharedBody = record.sharedBody
+      var queued = QueuedMessage(message: record.message, position: record.position)
       queued.priority = priority
-      queued.expires = item.extra.expiresMilliseconds
+      queued.expires = record.extra.expiresMilliseconds
       if queued.expires != 0 { queue.isExpiring = true }
-      queued.redelivered = item.extra.isRedelivered || item.position <= stored.recoveredUpTo
-      if item.isTransient {
+      queued.redelivered = record.extra.isRedelivered || record.position <= stored.recoveredUpTo
+      if record.isTransient {
         transient = (
-          (transient?.positions.lowerBound ?? item.position)..<next,
-          (transient?.octets ?? 0) + item.message.octets.count
+          (transient?.positions.lowerBound ?? record.position)..<next,
+          (transient?.octets ?? 0) + record.message.octets.count
         )
       } else {
         queued.ticket = Journal.recovered
       }
-      if item.extra.dueMilliseconds > now {
-        queue.comeBack(queued, in: Int64(clamping: item.extra.dueMilliseconds - now))
+      if record.extra.dueMilliseconds > now {
+        queue.comeBack(queued, in: Int64(clamping: record.extra.dueMilliseconds - now))
       } else {
         backlog.append(queued)
       }

@@ -82,31 +82,32 @@ public struct SharedBody: Hashable, Sendable {
   }
 }
 
+/// A message of a queue, with what the store keeps beside it.
+public struct StoreRecord {
+  public var queue: UInt64
+  public var position: UInt64
+  public var message: Message
+  /// Not durable: it only makes room in memory, and is gone with the process.
+  public var isTransient: Bool
+  public var extra: StoredExtra
+  /// Set where the body is kept once for several queues: each of them has a record that names it.
+  public var sharedBody: SharedBody?
+
+  public init(
+    queue: UInt64, position: UInt64, message: Message, isTransient: Bool = false,
+    extra: StoredExtra = StoredExtra(), sharedBody: SharedBody? = nil
+  ) {
+    self.queue = queue
+    self.position = position
+    self.message = message
+    self.isTransient = isTransient
+    self.extra = extra
+    self.sharedBody = sharedBody
+  }
+}
+
 /// What has changed since the last batch.
 public struct StoreBatch {
-  public struct Record {
-    public var queue: UInt64
-    public var position: UInt64
-    public var message: Message
-    /// Not durable: it only makes room in memory, and is gone with the process.
-    public var isTransient: Bool
-    public var extra: StoredExtra
-    /// Set where the body is kept once for several queues: each of them has a record that names it.
-    public var sharedBody: SharedBody?
-
-    public init(
-      queue: UInt64, position: UInt64, message: Message, isTransient: Bool = false,
-      extra: StoredExtra = StoredExtra(), sharedBody: SharedBody? = nil
-    ) {
-      self.queue = queue
-      self.position = position
-      self.message = message
-      self.isTransient = isTransient
-      self.extra = extra
-      self.sharedBody = sharedBody
-    }
-  }
-
   public struct QueueChange {
     public var queue: UInt64
     /// Nil: the queue is gone, with its cursor and all its messages.
@@ -130,7 +131,7 @@ public struct StoreBatch {
 
   /// In the order in which they were made. Nil: deleted.
   public var definitions: [(key: [UInt8], value: [UInt8]?)] = []
-  public var records: ContiguousArray<Record> = []
+  public var records: ContiguousArray<StoreRecord> = []
   public var queues: [QueueChange] = []
 
   public init() {}
@@ -189,32 +190,15 @@ public struct StorePage: Sendable {
 }
 
 public struct StorePageRead {
-  public struct Item {
-    public var position: UInt64
-    public var message: Message
-    public var isTransient: Bool
-    public var extra: StoredExtra
-    public var sharedBody: SharedBody?
-
-    public init(
-      position: UInt64, message: Message, isTransient: Bool, extra: StoredExtra, sharedBody: SharedBody?
-    ) {
-      self.position = position
-      self.message = message
-      self.isTransient = isTransient
-      self.extra = extra
-      self.sharedBody = sharedBody
-    }
-  }
-
-  public var items: ContiguousArray<Item>
+  /// In the order of their positions.
+  public var records: ContiguousArray<StoreRecord>
   /// There was nothing more in the range.
   public var reachedEnd: Bool
   /// What could not be read, for the log: a record that is damaged is passed over.
   public var problem: String?
 
-  public init(items: ContiguousArray<Item>, reachedEnd: Bool, problem: String? = nil) {
-    self.items = items
+  public init(records: ContiguousArray<StoreRecord>, reachedEnd: Bool, problem: String? = nil) {
+    self.records = records
     self.reachedEnd = reachedEnd
     self.problem = problem
   }

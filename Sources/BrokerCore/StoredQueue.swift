@@ -70,7 +70,7 @@ final class StoredQueue {
     cursor.tail = max(cursor.tail, position)
     journal.touch(self)
     return journal.append(
-      StoreBatch.Record(
+      StoreRecord(
         queue: number, position: position, message: message, extra: extra ?? StoredExtra()))
   }
 
@@ -78,7 +78,7 @@ final class StoredQueue {
   func appendTransient(_ message: Message, at position: UInt64, extra: StoredExtra?) -> Journal.Ticket {
     journal.touch(self)
     return journal.append(
-      StoreBatch.Record(
+      StoreRecord(
         queue: number, position: position, message: message, isTransient: true, extra: extra ?? StoredExtra())
     )
   }

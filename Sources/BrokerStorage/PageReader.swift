@@ -7,7 +7,7 @@
 
     func read(_ page: StorePage) -> StorePageRead {
       var problems: [String] = []
-      var items: ContiguousArray<StorePageRead.Item> = []
+      var records: ContiguousArray<StoreRecord> = []
       let durable = page.hasDurable ? scan(page, .messages) : nil
       // Ranges of transient messages are few, and always respected.
       let transient = page.hasTransient ? scan(page, .transient) : nil
@@ -18,7 +18,7 @@
         let first = position(durable, behind: &behindDurable, page, &problems)
         let other = position(transient, behind: &behindTransient, page, &problems)
         guard first != nil || other != nil else { break }
-        guard items.count < max(page.mostMessages, 1), octets < page.mostOctets || items.isEmpty else {
+        guard records.count < max(page.mostMessages, 1), octets < page.mostOctets || records.isEmpty else {
           reachedEnd = false
           break
         }
@@ -26,13 +26,13 @@
         guard let scan = isTransient ? transient : durable, let position = isTransient ? other : first else {
           break
         }
-        if let item = item(scan, position, isTransient: isTransient, page, &problems) {
-          octets += item.message.octets.count
-          items.append(item)
+        if let record = record(scan, position, isTransient: isTransient, page, &problems) {
+          octets += record.message.octets.count
+          records.append(record)
         }
         scan.advance()
       }
-      return StorePageRead(items: items, reachedEnd: reachedEnd, problem: text(problems))
+      return StorePageRead(records: records, reachedEnd: reachedEnd, problem: text(problems))
     }
 
     private func scan(_ page: StorePage, _ family: RocksDatabase.Family) -> RocksScan? {
@@ -65,9 +65,9 @@
       }
     }
 
-    private func item(
+    private func record(
       _ scan: RocksScan, _ position: UInt64, isTransient: Bool, _ page: StorePage, _ problems: inout [String]
-    ) -> StorePageRead.Item? {
+    ) -> StoreRecord? {
       guard let record = RecordForm.Record(scan.value) else {
         problems.append("queue \(page.queue) has a damaged record at \(position)")
         return nil
@@ -75,8 +75,9 @@
       switch message(record) {
       case .success(let message):
         message.header.sharedBody = record.sharedBody
-        return StorePageRead.Item(
-          position: position, message: message, isTransient: isTransient, extra: record.extra,
+        return StoreRecord(
+          queue: page.queue, position: position, message: message, isTransient: isTransient,
+          extra: record.extra,
           sharedBody: record.sharedBody)
       case .failure(let failure):
         problems.append("queue \(page.queue) has at \(position) \(failure.text)")

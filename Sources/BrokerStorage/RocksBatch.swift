@@ -118,7 +118,7 @@
     // MARK: messages
 
     // hot:
-    private func put(_ record: StoreBatch.Record, bringsBody: Bool) {
+    private func put(_ record: StoreRecord, bringsBody: Bool) {
       let message = record.message
       let envelopeCount = message.envelope.count
       let propertiesCount = message.properties.count
@@ -156,7 +156,7 @@
         keySizes, parts, values, valueSizes)
     }
 
-    private func mark(_ name: SharedBody, _ record: StoreBatch.Record, body: UnsafeRawBufferPointer?) {
+    private func mark(_ name: SharedBody, _ record: StoreRecord, body: UnsafeRawBufferPointer?) {
       if let body {
         RecordForm.bodyKey(name).withUnsafeBytes {
           rocksdb_writebatch_put_cf(

@@ -16,10 +16,10 @@ package final class TestStore: MessageStore {
   private struct Kept {
     var definitions: [[UInt8]: [UInt8]] = [:]
     var cursors: [UInt64: StoreCursor] = [:]
-    var durable: [Place: StoreBatch.Record] = [:]
-    var transient: [Place: StoreBatch.Record] = [:]
+    var durable: [Place: StoreRecord] = [:]
+    var transient: [Place: StoreRecord] = [:]
     /// Removed as ranges: who does not respect these still sees them.
-    var ghosts: [Place: StoreBatch.Record] = [:]
+    var ghosts: [Place: StoreRecord] = [:]
   }
 
   private var kept = Kept()
@@ -44,7 +44,7 @@ package final class TestStore: MessageStore {
     return next
   }
 
-  private static func fresh(_ record: StoreBatch.Record) -> StoreBatch.Record {
+  private static func fresh(_ record: StoreRecord) -> StoreRecord {
     var fresh = record
     let message = record.message
     guard
@@ -154,7 +154,7 @@ package final class TestStore: MessageStore {
   }
 
   private func found(_ page: StorePage) -> StorePageRead {
-    var records: [Place: StoreBatch.Record] = [:]
+    var records: [Place: StoreRecord] = [:]
     if page.hasDurable {
       if !page.respectsRanges { records.merge(kept.ghosts) { $1 } }
       records.merge(kept.durable) { $1 }
@@ -162,20 +162,16 @@ package final class TestStore: MessageStore {
     if page.hasTransient { records.merge(kept.transient) { $1 } }
     let places = records.keys.filter { $0.queue == page.queue && page.positions.contains($0.position) }
       .sorted()
-    var items: ContiguousArray<StorePageRead.Item> = []
+    var found: ContiguousArray<StoreRecord> = []
     var octets = 0
     for place in places {
       guard let record = records[place].map(Self.fresh) else { continue }
-      guard items.isEmpty || items.count < page.mostMessages && octets < page.mostOctets else {
-        return StorePageRead(items: items, reachedEnd: false)
+      guard found.isEmpty || found.count < page.mostMessages && octets < page.mostOctets else {
+        return StorePageRead(records: found, reachedEnd: false)
       }
       octets += record.message.octets.count
-      items.append(
-        StorePageRead.Item(
-          position: place.position, message: record.message, isTransient: record.isTransient,
-          extra: record.extra,
-          sharedBody: record.sharedBody))
+      found.append(record)
     }
-    return StorePageRead(items: items, reachedEnd: true)
+    return StorePageRead(records: found, reachedEnd: true)
   }
 }

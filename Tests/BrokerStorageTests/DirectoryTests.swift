@@ -115,7 +115,7 @@
       let again = try bench.open()
       defer { again.store.close() }
       let page = try again.read(7)
-      #expect(page.items.map(\.position) == [5, 6])
+      #expect(page.records.map(\.position) == [5, 6])
       #expect(page.reachedEnd)
       #expect(page.problem == "queue 7 has a damaged record at 1 (and 3 problems more)")
     }

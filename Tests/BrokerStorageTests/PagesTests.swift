@@ -20,10 +20,10 @@
       let line = try filled(1...5)
       defer { line.store.close() }
       let first = try line.read(7, messages: 3)
-      #expect(first.items.map(\.position) == [1, 2, 3])
+      #expect(first.records.map(\.position) == [1, 2, 3])
       #expect(!first.reachedEnd)
       let second = try line.read(7, 4..<100, messages: 3)
-      #expect(second.items.map(\.position) == [4, 5])
+      #expect(second.records.map(\.position) == [4, 5])
       #expect(second.reachedEnd)
     }
 
@@ -37,7 +37,7 @@
       let line = try filled(1...3)
       defer { line.store.close() }
       let page = try line.read(7, octets: 1)
-      #expect(page.items.map(\.position) == [1])
+      #expect(page.records.map(\.position) == [1])
       #expect(!page.reachedEnd)
     }
 
@@ -45,14 +45,14 @@
       let line = try filled(1...5)
       defer { line.store.close() }
       // A message has eight: x, k, no properties and two of its body.
-      #expect(try line.read(7, octets: 9).items.map(\.position) == [1, 2])
+      #expect(try line.read(7, octets: 9).records.map(\.position) == [1, 2])
     }
 
     @Test func `a page keeps to its positions`() throws {
       let line = try filled(1...5)
       defer { line.store.close() }
-      #expect(try line.read(7, 2..<4).items.map(\.position) == [2, 3])
-      #expect(try line.read(7, 4..<4).items.isEmpty)
+      #expect(try line.read(7, 2..<4).records.map(\.position) == [2, 3])
+      #expect(try line.read(7, 4..<4).records.isEmpty)
       #expect(try line.read(9).reachedEnd)
     }
 
@@ -64,7 +64,7 @@
         $0.add("b", .max, 255)
         $0.add("c", .max, 256)
       }
-      #expect(try line.read(.max, 0 ..< .max).items.map(\.position) == [255, 256, .max - 1])
+      #expect(try line.read(.max, 0 ..< .max).records.map(\.position) == [255, 256, .max - 1])
     }
 
     @Test func `durable and transient messages come merged by position`() throws {
@@ -74,12 +74,12 @@
         for position: UInt64 in 1...6 { $0.add("m\(position)", 7, position, isTransient: position % 3 != 1) }
       }
       let page = try line.read(7, transient: true)
-      #expect(page.items.map(\.position) == [1, 2, 3, 4, 5, 6])
-      #expect(page.items.map(\.isTransient) == [false, true, true, false, true, true])
-      #expect(try line.read(7).items.map(\.position) == [1, 4])
-      #expect(try line.read(7, transient: true, durable: false).items.map(\.position) == [2, 3, 5, 6])
+      #expect(page.records.map(\.position) == [1, 2, 3, 4, 5, 6])
+      #expect(page.records.map(\.isTransient) == [false, true, true, false, true, true])
+      #expect(try line.read(7).records.map(\.position) == [1, 4])
+      #expect(try line.read(7, transient: true, durable: false).records.map(\.position) == [2, 3, 5, 6])
       let limited = try line.read(7, messages: 2, transient: true)
-      #expect(limited.items.map(\.position) == [1, 2])
+      #expect(limited.records.map(\.position) == [1, 2])
       #expect(!limited.reachedEnd)
     }
 
@@ -97,7 +97,7 @@
       let line = try filled(1...41)
       defer { line.store.close() }
       try line.commit { batch in batch.set(7, StoreCursor()) { $0.removedRanges = [range] } }
-      #expect(try line.read(7).items.map(\.position) == (1...41).filter { !range.contains($0) })
+      #expect(try line.read(7).records.map(\.position) == (1...41).filter { !range.contains($0) })
       #expect(try line.texts(6) == ["1 of another"])
       #expect(try line.texts(8) == ["1 of another"])
     }
@@ -112,7 +112,7 @@
         }
       }
       let page = try line.read(7, 40..<100, respectsRanges: false)
-      #expect(page.items.map(\.position) == [40])
+      #expect(page.records.map(\.position) == [40])
     }
 
     @Test func `a message may be removed and written again in one batch`() throws {

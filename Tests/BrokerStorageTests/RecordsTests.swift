@@ -19,7 +19,7 @@
       try line.commit { batch in
         batch.records.append(.init(queue: 7, position: 3, message: message, extra: extra))
       }
-      let item = try #require(try line.read(7).items.first)
+      let item = try #require(try line.read(7).records.first)
       #expect(item.position == 3)
       #expect(item.extra == extra)
       #expect(item.sharedBody == nil)

@@ -97,7 +97,7 @@
       let recovered = try again.store.recover()
       #expect(recovered.cursors == [7: StoreCursor(head: 151, tail: 300)])
       #expect(recovered.definitions.map(\.value) == [[44]])
-      #expect(try again.read(7).items.map(\.position) == Array(151...300))
+      #expect(try again.read(7).records.map(\.position) == Array(151...300))
     }
 
     @Test func `closing waits for what was handed over`() throws {
@@ -111,7 +111,7 @@
       try bench.loop.runAll()
       let again = try bench.open()
       defer { again.store.close() }
-      #expect(try again.read(7).items.count == 50)
+      #expect(try again.read(7).records.count == 50)
     }
 
     @Test func `batches are settled in their order`() throws {

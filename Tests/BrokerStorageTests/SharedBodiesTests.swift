@@ -50,7 +50,7 @@
     @Test func `a body for several queues is kept once`() throws {
       let line = try filled()
       for queue: UInt64 in 6...8 {
-        let item = try #require(try line.read(queue).items.first)
+        let item = try #require(try line.read(queue).records.first)
         #expect(item.message.bodyText == text)
         #expect(item.sharedBody == body)
         #expect(item.message.header.sharedBody == body)
@@ -63,7 +63,7 @@
       let line = try filled()
       try release(6, line)
       try release(8, line)
-      #expect(try line.read(7).items.first?.message.bodyText == text)
+      #expect(try line.read(7).records.first?.message.bodyText == text)
       try release(7, line)
       line.store.close()
       #expect(try keys().isEmpty)
@@ -76,7 +76,7 @@
       let again = try bench.open()
       _ = try again.store.recover()
       try release(7, again)
-      #expect(try again.read(8).items.first?.message.bodyText == text)
+      #expect(try again.read(8).records.first?.message.bodyText == text)
       try release(8, again)
       again.store.close()
       #expect(try keys().isEmpty)
@@ -103,7 +103,7 @@
       line.store.close()
       let again = try bench.open()
       _ = try again.store.recover()
-      #expect(try again.read(7).items.count == 1)
+      #expect(try again.read(7).records.count == 1)
       again.store.close()
       #expect(try keys() == ["b17", "m17", "m33", "m33", "m33"])
     }
@@ -168,7 +168,7 @@
       }
       _ = try line.read(6)
       let page = try line.read(6)
-      #expect(page.items.map(\.position) == [2])
+      #expect(page.records.map(\.position) == [2])
       #expect(page.problem == "queue 6 has at 1 a record whose body is missing")
     }
   }

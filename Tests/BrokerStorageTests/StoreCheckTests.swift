@@ -193,10 +193,10 @@
       defer { line.store.close() }
       let page = try line.read(7, messages: 5000, octets: 1 << 30)
       #expect(page.reachedEnd)
-      #expect(page.items.count < 2000)
-      #expect(page.items.count >= 1960)
-      #expect(page.items.first?.position == 1)
-      #expect(page.items.last?.position == 2000)
+      #expect(page.records.count < 2000)
+      #expect(page.records.count >= 1960)
+      #expect(page.records.first?.position == 1)
+      #expect(page.records.last?.position == 2000)
       #expect(page.problem?.contains("Corruption") == true)
       #expect(try line.texts(8) == ["1 of another"])
     }

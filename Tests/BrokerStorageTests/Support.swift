@@ -130,7 +130,7 @@
 
     /// Positions and texts, as `1 a`.
     func texts(_ queue: UInt64, respectsRanges: Bool = true, transient: Bool = false) throws -> [String] {
-      try read(queue, transient: transient, respectsRanges: respectsRanges).items.map {
+      try read(queue, transient: transient, respectsRanges: respectsRanges).records.map {
         "\($0.position) \($0.message.bodyText)"
       }
     }
@@ -142,7 +142,7 @@
     ) {
       let message = Message.of(text, exchange: "x", key: "k")
       records.append(
-        Record(
+        StoreRecord(
           queue: queue, position: position, message: message, isTransient: isTransient, sharedBody: body))
     }
 

@@ -13,6 +13,8 @@ from judge.process import Process
 
 PROGRAMS = pathlib.Path(__file__).parent.parent / "programs"
 SECONDS = 60
+# Debian's librabbitmq-client-java; a source file is compiled as it is started.
+JAVA = ["java", "-cp", ":".join(f"/usr/share/java/{name}.jar" for name in ("amqp-client", "slf4j-api", "slf4j-nop"))]
 STEP = 150  # messages between what happens to the broker
 
 
@@ -24,7 +26,8 @@ class Conversations(unittest.TestCase):
 
     def play(self, program):
         url = f"amqp://guest:guest@127.0.0.1:{self.broker.port}/%2F"
-        process = Process([sys.executable, PROGRAMS / program, url])
+        command = [sys.executable] if program.endswith(".py") else JAVA
+        process = Process([*command, PROGRAMS / program, url])
         self.addCleanup(process.kill)
         return process
 
@@ -69,6 +72,9 @@ class Conversations(unittest.TestCase):
 
     def test_kombu(self):
         self.converse("kombu_publisher.py", "kombu_worker.py")
+
+    def test_java(self):
+        self.converse("JavaPublisher.java", "JavaWorker.java")
 
 
 PLUGIN = """
