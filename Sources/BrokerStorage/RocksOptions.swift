@@ -35,6 +35,7 @@
     private let writing: [Writing: OpaquePointer]
 
     init() {
+      crocksdb_bound_arenas()
       database = rocksdb_options_create()
       large = rocksdb_options_create()
       medium = rocksdb_options_create()
