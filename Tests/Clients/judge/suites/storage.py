@@ -16,6 +16,6 @@ class Storage(PlaySuite):
     def prepare(self):
         super().prepare()
         if not pathlib.Path("/usr/share/java/amqp-client.jar").exists():
-            workshop.apt("librabbitmq-client-java")
+            workshop.apt("librabbitmq-client-java", "libslf4j-java")
         if not shutil.which("javac"):
             workshop.apt("default-jdk-headless")
