@@ -51,7 +51,6 @@ public final class Journal {
   private var failure: String?
   private var isClosed = false
   private var triesAgain = false
-  public private(set) var commits: UInt64 = 0
 
   /// Octets of messages that may wait for the store; then publishers wait. A batch of that size is written in some
   /// tens of milliseconds.
@@ -190,7 +189,6 @@ public final class Journal {
       return true
     }
     flight = done
-    commits += 1
     store.commit(batch) { [self] outcome in
       switch outcome {
       case .settled:

@@ -33,6 +33,7 @@ public final class Queue {
   var isExpiring = false
   /// When the first message has to be looked at, in milliseconds since 1970; nil: not for its own sake.
   var expiryTimer: UInt64?
+  private var handle: QueueHandle?
   /// What came back is looked at in the next turn.
   var looksAgain = false
   /// When somebody last used it, in nanoseconds.
@@ -355,6 +356,7 @@ public final class Queue {
   /// - Returns: its consumers, who are to be told
   func close() -> [Consumer] {
     isDeleted = true
+    handle?.queue = nil
     for level in levels { level.close() }
     answerGetters()
     let all = consumers.all
@@ -375,6 +377,14 @@ public final class Queue {
   /// The process ends in order: nobody consumes any more.
   func endDeliveries() { for level in levels { level.stored?.endDeliveries() } }
 
+  /// What a deadline holds, that may be days away: a queue that is deleted goes at once.
+  func timerHandle() -> QueueHandle {
+    if let handle { return handle }
+    let made = QueueHandle(self)
+    handle = made
+    return made
+  }
+
   private func answerGetters() {
     let waiting = gettersWaiting
     gettersWaiting = []
@@ -383,6 +393,12 @@ public final class Queue {
 
   /// "queue 'q' in vhost '/'", as error texts have it.
   public var described: String { "queue '\(name)' in vhost '\(vhost.name)'" }
+}
+
+/// A queue, as long as it is there. No weak reference: one would make counting the others slow for good.
+final class QueueHandle {
+  fileprivate(set) var queue: Queue?
+  fileprivate init(_ queue: Queue) { self.queue = queue }
 }
 
 /// What `queue.declare` asks for.

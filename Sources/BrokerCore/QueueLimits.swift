@@ -65,11 +65,11 @@ extension Queue {
   }
 
   private func lookAgain(inMilliseconds milliseconds: Int64) {
-    vhost.broker.deadlines.after(milliseconds: milliseconds) { [self] in
-      expiryTimer = nil
-      looksAgain = false
-      guard !isDeleted else { return }
-      hasMore()
+    vhost.broker.deadlines.after(milliseconds: milliseconds) { [handle = timerHandle()] in
+      guard let queue = handle.queue else { return }
+      queue.expiryTimer = nil
+      queue.looksAgain = false
+      queue.hasMore()
     }
   }
 
@@ -125,12 +125,16 @@ extension Queue {
   }
 
   private func expire(after milliseconds: Int64) {
-    vhost.broker.deadlines.after(milliseconds: milliseconds) { [self] in
-      guard !isDeleted, let most = rules.expiresMilliseconds else { return }
-      let unused = Int64(clamping: (vhost.broker.clock.nanoseconds &- lastUsed) / 1_000_000)
-      if consumerCount > 0 { return expire(after: most) }
-      if unused >= most { return vhost.remove(self) }
-      expire(after: most - unused)
+    vhost.broker.deadlines.after(milliseconds: milliseconds) { [handle = timerHandle()] in
+      handle.queue?.expireIfUnused()
     }
+  }
+
+  private func expireIfUnused() {
+    guard let most = rules.expiresMilliseconds else { return }
+    let unused = Int64(clamping: (vhost.broker.clock.nanoseconds &- lastUsed) / 1_000_000)
+    if consumerCount > 0 { return expire(after: most) }
+    if unused >= most { return vhost.remove(self) }
+    expire(after: most - unused)
   }
 }

@@ -146,6 +146,19 @@ import Testing
     #expect(!core.vhost.hasQueue("q"))
   }
 
+  @Test func `a deleted queue is not kept by its timers`() throws {
+    weak var gone: Queue?
+    do {
+      let queue = try core.queue(
+        "q", durable: false,
+        arguments: ["x-expires": .int64(86_400_000), "x-message-ttl": .int64(86_400_000)])
+      queue.enqueue(.of("m"))
+      gone = queue
+      core.vhost.remove(queue)
+    }
+    #expect(gone == nil && core.broker.deadlines.count > 0)
+  }
+
   @Test func `the first make room, and only what is ready counts`() throws {
     let queue = try queueWithDeadLetters(["x-max-length": .int64(2)])
     let holder = Holder()
