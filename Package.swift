@@ -85,6 +85,7 @@ let package = Package(
       name: "BrokerCore",
       dependencies: [
         "AMQPWire", "CKeyIndex", "CRegex",
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),

@@ -11,10 +11,14 @@ public final class Broker {
   public let hooks = Hooks()
   public let later = Later()
   public let deadlines: Deadlines
-  public private(set) var vhosts: [ByteString: VirtualHost] = [:]
+  public internal(set) var vhosts: [ByteString: VirtualHost] = [:]
   private var exchangeTypes: [ByteString: ExchangeTypeMaker] = [:]
   private var headerMatchers: [ByteString: HeaderMatcherMaker] = [:]
   public let ledger: Ledger
+  public private(set) lazy var users = Users(broker: self)
+  public var census = Census()
+  /// A user or a virtual host is gone: its connections are to be closed.
+  public var onGone: (Gone) -> Void = { _ in }
   /// Nil where nothing is kept.
   public private(set) var journal: Journal?
   /// Why publishers have to wait; nil if they need not.
@@ -43,8 +47,8 @@ public final class Broker {
       "topic": { _ in Topic() },
       "headers": { _ in Headers() },
     ]
-    hooks.authenticators = [InternalUsers(settings)]
-    addVirtualHost("/")
+    hooks.authenticators = [users]
+    begin()
   }
 
   /// A broker that goes on where the one before it ended.
@@ -55,13 +59,26 @@ public final class Broker {
   ) throws(StoreError) {
     self.init(settings: settings, clock: clock, logger: logger)
     vhosts = [:]
+    users.clear()
     let journal = Journal(store, deadlines: deadlines)
     self.journal = journal
     journal.onAlarm = { [unowned self] reason in alarmChanged(reason) }
     isRecovering = true
     try recover(from: store)
     isRecovering = false
-    addVirtualHost("/")
+    // As in RabbitMQ: a virtual host that was deleted does not come back, be it the last one.
+    if vhosts.isEmpty, users.all.isEmpty { begin() }
+  }
+
+  /// What a broker without data begins with.
+  private func begin() {
+    makeVirtualHost("/", VirtualHostDefinition())
+    for first in settings.users {
+      users.put(
+        User(
+          name: first.name, password: PasswordHash(of: ByteString(first.password)), tags: first.tags,
+          permissions: ["/": .everything]))
+    }
   }
 
   private func alarmChanged(_ reason: String?) {
@@ -75,24 +92,12 @@ public final class Broker {
     onAlarm()
   }
 
-  @discardableResult
-  public func addVirtualHost(_ name: ByteString) -> VirtualHost {
-    if let vhost = vhosts[name] { return vhost }
-    let stored = journal.map { StoredQueue(number: nextQueueNumber(), journal: $0) }
-    let vhost = VirtualHost(name: name, broker: self, delayed: stored)
-    vhosts[name] = vhost
-    if let stored {
-      journal?.define(
-        Definition.key(.virtualHost, name),
-        Definition.value(["numbers": Definition.numbers([stored.number])]))
-    }
-    return vhost
-  }
-
   /// As an earlier process left it.
   /// - Parameter delayed: its delayed messages
-  func recoverVirtualHost(_ name: ByteString, delayed: StoredQueue) {
-    vhosts[name] = VirtualHost(name: name, broker: self, delayed: delayed)
+  func recoverVirtualHost(_ definition: Definition, delayed: StoredQueue) {
+    let vhost = VirtualHost(name: definition.vhost, broker: self, delayed: delayed)
+    vhost.recover(definition.fields)
+    vhosts[vhost.name] = vhost
   }
 
   func nextQueueNumber() -> UInt64 {
@@ -133,6 +138,12 @@ public final class Broker {
 
   /// Publishes what the broker itself has to, a bounded number: after each read batch.
   public func runLater() { later.run() }
+
+  /// Users or what they may do changed: what was remembered of it is stale.
+  func accessChanged() {
+    hooks.changed()
+    for vhost in vhosts.values { vhost.topologyChanged() }
+  }
 
   // MARK: header matchers
 

@@ -1,6 +1,6 @@
 import AMQPWire
 
-/// Virtual hosts, exchanges, queues and bindings as the store keeps them: what makes a broker again what it was.
+/// Virtual hosts, users, policies, exchanges, queues and bindings as the store keeps them: what makes a broker again what it was.
 /// Knows no store's files.
 ///
 ///     key:    kind, virtual host as a short string, then a name as octets, or a binding's number (8 octets)
@@ -43,9 +43,14 @@ struct Definition {
   enum Kind: UInt8 {
     // In the order in which they are recovered.
     case virtualHost = 0x76  // v
+    case user = 0x75  // u
+    case policy = 0x70  // p
+    case operatorPolicy = 0x6F  // o
     case exchange = 0x65  // e
     case queue = 0x71  // q
     case binding = 0x62  // b
+
+    var isInVirtualHost: Bool { self == .exchange || self == .queue || self == .binding }
   }
 
   static func key(_ kind: Kind, _ vhost: ByteString, _ name: [UInt8] = []) -> [UInt8] {

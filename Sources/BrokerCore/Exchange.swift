@@ -8,7 +8,9 @@ public final class Exchange {
   public let autoDelete: Bool
   public let isInternal: Bool
   public let arguments: FieldTable
-  public let alternateExchange: ByteString?
+  /// Where a message goes that nothing matches: as its arguments say, or else the policy in force.
+  public private(set) var alternateExchange: ByteString?
+  public private(set) var policies = PoliciesInForce()
   public unowned let vhost: VirtualHost
   /// Set right after `init`, and anew when a script is reloaded.
   public internal(set) var type: any ExchangeType = Unrouted()
@@ -28,13 +30,18 @@ public final class Exchange {
     autoDelete = definition.autoDelete
     isInternal = definition.isInternal
     arguments = definition.arguments
-    alternateExchange = definition.arguments["alternate-exchange"]?.string
     self.vhost = vhost
     chooseFilters()
+    obeyPolicies()
   }
 
   func chooseFilters() {
     publishFilters = vhost.broker.hooks.publishFilters.filter { $0.isFor(vhost: vhost.name, name: name) }
+  }
+
+  func obeyPolicies() {
+    policies = vhost.policies.isEmpty || isDefault ? PoliciesInForce() : vhost.policies.inForce(for: self)
+    alternateExchange = (arguments["alternate-exchange"] ?? policies.definition["alternate-exchange"])?.string
   }
 
   public var isDefault: Bool { name.isEmpty }

@@ -75,34 +75,28 @@ public final class Identity: Sendable {
   public let tags: [String]
   /// What an authenticator said of the user (`allow{as = …}`), for scripts.
   public let attributes: FieldTable
-  /// By vhost; nil: everything is allowed. A vhost that is not named is refused.
-  public let permissions: [ByteString: Permissions]?
+  public let rights: Rights
+
+  /// What somebody may do where no authorizer knows.
+  public enum Rights: Sendable, Equatable {
+    case everything
+    /// What the broker's own user of that name may, at the time.
+    case ofUser
+    /// By virtual host; one that is not named is refused.
+    case these([ByteString: Permissions])
+  }
 
   public init(
-    name: String, tags: [String] = [], attributes: FieldTable = FieldTable(),
-    permissions: [ByteString: Permissions]? = nil
+    name: String, tags: [String] = [], attributes: FieldTable = FieldTable(), rights: Rights = .everything
   ) {
     self.name = name
     nameOctets = ByteString(name)
     self.tags = tags
     self.attributes = attributes
-    self.permissions = permissions
+    self.rights = rights
   }
 
   public static let none = Identity(name: "")
-}
-
-/// Patterns of the names that a user may configure, write to and read from.
-public struct Permissions: Sendable, Equatable {
-  public var configure: String
-  public var write: String
-  public var read: String
-
-  public init(configure: String, write: String, read: String) {
-    self.configure = configure
-    self.write = write
-    self.read = read
-  }
 }
 
 /// What a client said to log in.

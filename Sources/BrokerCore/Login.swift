@@ -18,8 +18,8 @@ extension Hooks {
 
   private func describeStranger(_ login: LoginRequest) -> String {
     let user = login.user ?? ""
-    return authenticators.allSatisfy { $0 is InternalUsers }
-      ? InternalUsers.invalidCredentials(of: user) : "no authenticator knows user '\(user)'"
+    return authenticators.allSatisfy { $0 is Users }
+      ? Users.invalidCredentials(of: user) : "no authenticator knows user '\(user)'"
   }
 
   /// Asks the authorizers in their order until one has an opinion.
@@ -60,29 +60,4 @@ extension Answer {
     }
     return .now(none)
   }
-}
-
-/// The users of the settings.
-public final class InternalUsers: Authenticator {
-  public let name = "internal"
-  private let users: [User]
-  private let loopbackUsers: Set<String>
-
-  public init(_ settings: Settings) {
-    users = settings.users
-    loopbackUsers = settings.loopbackUsers
-  }
-
-  /// A wrong password is not known here, as an unknown user is not: the next in the chain may know it.
-  public func authenticate(_ login: LoginRequest) -> Answer<LoginAnswer> {
-    guard let user = login.user, let password = login.password,
-      let known = users.first(where: { $0.name.utf8.elementsEqual(user.bytes) }), known.hasPassword(password)
-    else { return .now(.unknown) }
-    guard login.peer.isLoopback || !loopbackUsers.contains(known.name) else {
-      return .now(.denied("user '\(user)' can only connect via localhost"))
-    }
-    return .now(.allowed(Identity(name: known.name, tags: known.tags)))
-  }
-
-  static func invalidCredentials(of user: ByteString) -> String { "user '\(user)' - invalid credentials" }
 }

@@ -1,17 +1,24 @@
 import AMQPWire
 
-/// What a user may do by the permissions that its login gave it. Knows no authorizer.
-
-/// A user's permissions in one virtual host, ready to be asked. A name has to match the pattern somewhere; the
-/// empty pattern is for the empty name only, as RabbitMQ has it.
+/// What somebody may do in one virtual host, ready to be asked. Knows no authorizer.
+///
+/// A name has to match its pattern somewhere; the empty pattern is for the empty name only, as RabbitMQ has it.
 public final class GrantedPermissions {
   private let configure: Pattern?
   private let write: Pattern?
   private let read: Pattern?
+  /// Of exchanges that restrict routing keys.
+  private var topics: [ByteString: (write: Pattern?, read: Pattern?)] = [:]
+  /// Nothing is refused: nobody need ask.
+  public let allowsEverything: Bool
   /// Patterns that are none, and why. No name matches them.
   public private(set) var faults: [String] = []
 
-  public init(_ permissions: Permissions) {
+  /// - Parameter variables: what stands for `{name}` in the patterns of topics
+  public init(
+    _ permissions: Permissions, topics: [ByteString: TopicPermissions] = [:],
+    variables: [(name: String, value: ByteString)] = []
+  ) {
     var faults: [String] = []
     func pattern(_ text: String) -> Pattern? {
       do throws(PatternError) {
@@ -21,17 +28,23 @@ public final class GrantedPermissions {
         return nil
       }
     }
+    func expanded(_ text: String) -> Pattern? {
+      pattern(variables.reduce(text) { $0.replacing("{\($1.name)}", with: Pattern.literal($1.value.text)) })
+    }
+    allowsEverything = permissions == .everything && topics.isEmpty
     configure = pattern(permissions.configure)
     write = pattern(permissions.write)
     read = pattern(permissions.read)
+    for (exchange, own) in topics { self.topics[exchange] = (expanded(own.write), expanded(own.read)) }
     self.faults = faults
   }
 
-  /// Who has permissions for a virtual host may open it. Topics have none of their own: who may write to or read
-  /// from the exchange may use every routing key.
+  public func restrictsTopics(of exchange: ByteString) -> Bool { topics[exchange] != nil }
+
+  /// Who has permissions for a virtual host may open it.
   public func allow(_ request: AccessRequest) -> Bool {
     switch request.resource {
-    case .vhost, .topic: return true
+    case .vhost: return true
     case .queue, .exchange:
       let pattern: Pattern? =
         switch request.operation {
@@ -41,6 +54,10 @@ public final class GrantedPermissions {
         case .read: read
         }
       return request.name.withOctets { pattern?.matches($0) ?? false }
+    case .topic:
+      guard let own = topics[request.name] else { return true }
+      let pattern = request.operation == .write ? own.write : own.read
+      return (request.routingKey ?? "").withOctets { pattern?.matches($0) ?? false }
     }
   }
 }

@@ -10,7 +10,9 @@ public final class Queue {
   public let arguments: FieldTable
   public unowned let vhost: VirtualHost
 
-  let rules: QueueRules
+  public let type: QueueType
+  public private(set) var policies = PoliciesInForce()
+  private(set) var rules: QueueRules
   /// By priority; one, if the queue has no priorities.
   private(set) var levels: ContiguousArray<Level> = []
   private var consumers: Consumers
@@ -36,6 +38,8 @@ public final class Queue {
   private var handle: QueueHandle?
   /// What came back is looked at in the next turn.
   var looksAgain = false
+  /// Grows when the rules change: what waits for an earlier round is stale.
+  var expiryRound = 0
   /// When somebody last used it, in nanoseconds.
   private(set) var lastUsed: UInt64
 
@@ -47,7 +51,9 @@ public final class Queue {
     autoDelete = definition.autoDelete
     owner = definition.owner
     arguments = definition.arguments
-    rules = QueueRules(definition.arguments)
+    type = QueueType(definition.arguments)
+    if !vhost.policies.isEmpty { policies = vhost.policies.inForce(for: name, type) }
+    rules = QueueRules(type.effective(definition.arguments, policies.definition))
     self.vhost = vhost
     consumers = Consumers(singleActive: rules.singleActive)
     lastUsed = vhost.broker.clock.nanoseconds
@@ -64,6 +70,15 @@ public final class Queue {
     let hooks = vhost.broker.hooks
     enqueueFilters = hooks.enqueueFilters.filter { $0.isFor(vhost: vhost.name, name: name) }
     deliverFilters = hooks.deliverFilters.filter { $0.isFor(vhost: vhost.name, name: name) }
+  }
+
+  /// Policies changed: what they ask for is done at once, for messages that are here too.
+  func obeyPolicies() {
+    let before = policies
+    policies = vhost.policies.inForce(for: name, type)
+    guard policies != before else { return }
+    rules = QueueRules(type.effective(arguments, policies.definition))
+    rulesChanged()
   }
 
   public var readyCount: Int { levels.reduce(0) { $0 + $1.backlog.count } }

@@ -124,9 +124,19 @@ extension Queue {
     if let milliseconds = rules.expiresMilliseconds { expire(after: milliseconds) }
   }
 
+  /// The same for rules that are new: a queue begins to expire, and what is too much goes.
+  func rulesChanged() {
+    if rules.timeToLiveMilliseconds != nil { isExpiring = true }
+    expiryRound += 1
+    wasUsed()
+    if let milliseconds = rules.expiresMilliseconds { expire(after: milliseconds) }
+    hasMore()
+  }
+
   private func expire(after milliseconds: Int64) {
+    let round = expiryRound
     vhost.broker.deadlines.after(milliseconds: milliseconds) { [handle = timerHandle()] in
-      handle.queue?.expireIfUnused()
+      if let queue = handle.queue, queue.expiryRound == round { queue.expireIfUnused() }
     }
   }
 

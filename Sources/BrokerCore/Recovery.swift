@@ -28,15 +28,23 @@ extension Broker {
       }
     }
     for definition in definitions where definition.kind == .virtualHost {
-      for delayed in try stored(definition) { recoverVirtualHost(definition.vhost, delayed: delayed) }
+      for delayed in try stored(definition) { recoverVirtualHost(definition, delayed: delayed) }
     }
-    for definition in definitions where definition.kind != .virtualHost {
+    for definition in definitions where definition.kind == .user {
+      guard let user = User(name: definition.name, recovered: definition.fields) else {
+        throw StoreError("the definition of user '\(definition.name)' cannot be read")
+      }
+      users.recover(user)
+    }
+    // Before what they are for.
+    for definition in definitions { try recoverPolicy(definition) }
+    for definition in definitions where definition.kind.isInVirtualHost {
       let (name, fields) = (definition.name, definition.fields)
       guard let vhost = vhosts[definition.vhost] else {
         throw StoreError("damaged: no definition of vhost '\(definition.vhost)'")
       }
       switch definition.kind {
-      case .virtualHost: continue
+      case .virtualHost, .user, .policy, .operatorPolicy: continue
       case .exchange:
         guard let asked = ExchangeDefinition(name: name, recovered: fields) else {
           throw StoreError("the definition of \(vhost.describedExchange(name)) cannot be read")
@@ -59,6 +67,22 @@ extension Broker {
       for number in rest.keys { journal.drop(StoredQueue(number: number, journal: journal)) }
     }
     for vhost in vhosts.values { vhost.recoverDelayed() }
+  }
+
+  private func recoverPolicy(_ definition: Definition) throws(StoreError) {
+    let kind: Policy.Kind
+    switch definition.kind {
+    case .policy: kind = .user
+    case .operatorPolicy: kind = .operator
+    default: return
+    }
+    guard let vhost = vhosts[definition.vhost],
+      let policy = Policy(name: definition.name, kind: kind, recovered: definition.fields),
+      (try? vhost.policies.put(policy, kind)) != nil
+    else {
+      throw StoreError(
+        "the definition of policy '\(definition.name)' in vhost '\(definition.vhost)' cannot be read")
+    }
   }
 }
 

@@ -27,7 +27,8 @@ public struct Settings: Sendable {
   public var outboxLimit = 1_048_576
   /// Users that may come from this machine only.
   public var loopbackUsers: Set<String> = ["guest"]
-  public var users: [User] = [User(name: "guest", password: "guest", tags: ["administrator"])]
+  /// Those that a broker without data begins with.
+  public var users: [FirstUser] = [FirstUser(name: "guest", password: "guest", tags: ["administrator"])]
   /// Seconds for which a connection keeps what its user may do. What a channel publishes to again and again is
   /// asked about anew half a second later at most.
   public var accessCacheSeconds = 10.0
@@ -41,24 +42,15 @@ public struct Settings: Sendable {
   public init() {}
 }
 
-/// Who may log in. Knows no mechanism.
-public struct User: Sendable {
-  public let name: String
+/// A user that a broker without data makes, who may do everything in its first virtual host.
+public struct FirstUser: Sendable {
+  public let name: ByteString
+  public let password: String
   public let tags: [String]
-  private let password: String
 
-  public init(name: String, password: String, tags: [String] = []) {
+  public init(name: ByteString, password: String, tags: [String] = []) {
     self.name = name
     self.password = password
     self.tags = tags
-  }
-
-  /// Takes the same time for every wrong password of a length, so that it cannot be guessed by octets.
-  public func hasPassword(_ octets: ByteString) -> Bool {
-    let own = Array(password.utf8)
-    guard own.count == octets.count else { return false }
-    var difference: UInt8 = 0
-    for (left, right) in zip(own, octets.bytes) { difference |= left ^ right }
-    return difference == 0
   }
 }

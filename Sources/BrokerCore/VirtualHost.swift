@@ -18,7 +18,11 @@ public final class VirtualHost {
   /// How long the publisher of the message at hand is to be held back, because a filter says so.
   private var throttleMilliseconds: Int64 = 0
   private var lastContext: FilterContext?
-  private let storedDelayed: StoredQueue?
+  let storedDelayed: StoredQueue?
+  /// What the operator says of it.
+  public internal(set) var definition = VirtualHostDefinition()
+  public internal(set) var limits = VirtualHostLimits()
+  public internal(set) var policies = Policies()
   private lazy var delayed = Delayed(vhost: self, broker: broker, stored: storedDelayed)
 
   /// - Parameter delayed: where its delayed messages are kept; nil where nothing is
@@ -330,6 +334,7 @@ public final class VirtualHost {
     queueTable[name] ?? (replyQueues.isEmpty ? nil : replyQueues[name])
   }
   public var queues: [Queue] { queueTable.values }
+  public var queueCount: Int { queueTable.count }
   public func hasQueue(_ name: ByteString) -> Bool { queueTable[name] != nil }
 
   public func queue(_ name: ByteString) throws(ProtocolError) -> Queue {
@@ -356,6 +361,7 @@ public final class VirtualHost {
       let answer = policy.queueDeclared(definition, in: name, by: identity)
       definition.arguments = try answer.applied(to: definition.arguments)
     }
+    chooseType(of: &definition)
     if let queue = queueTable[definition.name] {
       try queue.expectEqual(to: definition)
       queue.wasUsed()
@@ -367,6 +373,27 @@ public final class VirtualHost {
     queue.define()
     broker.hooks.happened(.queueCreated(queue))
     return queue
+  }
+
+  /// A queue that says no type, and may be of the one that the operator has chosen, is.
+  private func chooseType(of definition: inout QueueDefinition) {
+    guard let type = self.definition.defaultQueueType, definition.arguments["x-queue-type"] == nil else {
+      return
+    }
+    let isPlain = definition.durable && definition.owner == nil && !definition.autoDelete
+    if type == "classic" || isPlain { definition.arguments["x-queue-type"] = .string(type) }
+  }
+
+  /// All that is in it goes; its consumers are told.
+  func end() {
+    for queue in queueTable.values { remove(queue) }
+    for exchange in exchanges.values where !exchange.name.isEmpty { remove(exchange) }
+    for kind in Policy.Kind.allCases {
+      for policy in policies.all(kind) { broker.journal?.define(definitionKey(policy.name, kind), nil) }
+    }
+    guard let storedDelayed else { return }
+    broker.journal?.drop(storedDelayed)
+    broker.journal?.define(Definition.key(.virtualHost, name), nil)
   }
 
   func adopt(_ queue: Queue) {

@@ -168,13 +168,13 @@ extension Identity {
     var attributes = FieldTable()
     if case .table(let fields)? = answer["as"] { attributes = FieldTable(fields) }
     self.init(
-      name: name, tags: tags, attributes: attributes, permissions: try Self.permissions(answer["permissions"])
+      name: name, tags: tags, attributes: attributes, rights: try Self.rights(answer["permissions"])
     )
   }
 
-  private static func permissions(_ value: LuaValue?) throws(LuaError) -> [ByteString: Permissions]? {
-    guard let value, value != .null else { return nil }
-    if value == LuaValue.list([]) { return [:] }
+  private static func rights(_ value: LuaValue?) throws(LuaError) -> Identity.Rights {
+    guard let value, value != .null else { return .everything }
+    if value == LuaValue.list([]) { return .these([:]) }
     guard case .table(let vhosts) = value else {
       throw LuaError(.runtime, "allow{permissions} must be a table by vhost")
     }
@@ -192,7 +192,7 @@ extension Identity {
         configure: fields["configure"]?.text ?? "", write: fields["write"]?.text ?? "",
         read: fields["read"]?.text ?? "")
     }
-    return permissions
+    return .these(permissions)
   }
 }
 

@@ -28,8 +28,8 @@ final class AccessControl {
   /// Answers that the operation at hand waited for. They are good for it even if they are not kept: it would
   /// else wait for them again and again.
   private var waitedFor: [Request: Bool] = [:]
-  /// By virtual host; a connection has one.
-  private var granted: [ByteString: GrantedPermissions] = [:]
+  /// What the user may do in its connection's virtual host, as it was last looked up.
+  private var granted: (vhost: ByteString, own: GrantedPermissions)?
 
   init(_ identity: Identity, _ peer: Peer, _ broker: Broker) {
     self.identity = identity
@@ -40,14 +40,26 @@ final class AccessControl {
     generation = broker.hooks.generation
   }
 
+  private var hooks: Hooks { broker.hooks }
+
   /// Nobody restricts anything, so that nothing has to be asked.
-  var isOpen: Bool { identity.permissions == nil && broker.hooks.authorizers.isEmpty }
+  // hot: asked of each publish that is not like the last.
+  func isOpen(in vhost: ByteString) -> Bool {
+    guard broker.hooks.authorizers.isEmpty else { return false }
+    if case .everything = identity.rights { return true }
+    return own(in: vhost)?.allowsEverything ?? false
+  }
+
+  /// Routing keys of that exchange are to be asked about.
+  func asksAboutTopics(of exchange: Exchange) -> Bool {
+    guard exchange.hasTopics else { return false }
+    return asksAuthorizers || own(in: exchange.vhost.name)?.restrictsTopics(of: exchange.name) ?? false
+  }
 
   /// Authorizers restrict routing keys too, and what they say grows old.
   var asksAuthorizers: Bool { !broker.hooks.authorizers.isEmpty }
 
   func ask(_ request: Request) -> Answer<Bool> {
-    let hooks = broker.hooks
     let now = broker.clock.nanoseconds
     if let isAllowed = waitedFor[request] { return .now(isAllowed) }
     if hooks.generation != generation { forget(since: hooks.generation) }
@@ -71,6 +83,9 @@ final class AccessControl {
     }
   }
 
+  /// What was remembered is asked anew.
+  func renew() { if waitedFor.isEmpty { forget(since: hooks.generation) } }
+
   /// The operation that had to wait is through.
   func operationIsDone() { waitedFor = [:] }
 
@@ -81,19 +96,35 @@ final class AccessControl {
       broker.logger.info("\(peer): \(Self.describe(request)) denied to user '\(identity.name)': \(reason)")
       return false
     case .unknown:
-      guard let permissions = identity.permissions else { return true }
-      guard let own = permissions[request.vhost] else { return false }
-      return granted(own, in: request.vhost).allow(request)
+      if case .everything = identity.rights { return true }
+      return own(in: request.vhost)?.allow(request) ?? false
     }
   }
 
-  private func granted(_ own: Permissions, in vhost: ByteString) -> GrantedPermissions {
-    if let granted = granted[vhost] { return granted }
-    let granted = GrantedPermissions(own)
+  /// What the user itself may do in a virtual host; nil: nothing, or nothing is asked of it.
+  private func own(in vhost: ByteString) -> GrantedPermissions? {
+    if hooks.generation != generation { forget(since: hooks.generation) }
+    if let granted, granted.vhost == vhost { return granted.own }
+    let granted: GrantedPermissions
+    switch identity.rights {
+    case .everything: return nil
+    case .these(let permissions):
+      guard let own = permissions[vhost] else { return nil }
+      granted = GrantedPermissions(own)
+    case .ofUser:
+      guard let user = broker.users[identity.nameOctets], let own = user.permissions[vhost] else {
+        return nil
+      }
+      var variables = [("username", identity.nameOctets), ("vhost", vhost)]
+      if let client = identity.attributes["client_id"]?.string { variables.append(("client_id", client)) }
+      granted = GrantedPermissions(
+        own, topics: user.topicPermissions[vhost] ?? [:],
+        variables: variables.map { (name: $0.0, value: $0.1) })
+    }
     for fault in granted.faults {
       broker.logger.warning("\(peer): user '\(identity.name)' has no pattern for vhost '\(vhost)': \(fault)")
     }
-    self.granted[vhost] = granted
+    self.granted = (vhost, granted)
     return granted
   }
 
@@ -111,6 +142,7 @@ final class AccessControl {
 
   private func forget(since generation: UInt64) {
     self.generation = generation
+    granted = nil
     known = [:]
     order = []
     oldest = 0
@@ -147,12 +179,12 @@ extension ProtocolError {
 /// The checks of a channel's methods, before they have any effect.
 extension ClientChannel {
   func check(_ operation: AccessControl.Request.Operation, queue name: ByteString) throws(ProtocolError) {
-    guard !connection.access.isOpen else { return }
+    guard !connection.access.isOpen(in: vhost.name) else { return }
     try connection.check(.init(operation, .queue, vhost: vhost.name, name: name))
   }
 
   func check(_ operation: AccessControl.Request.Operation, exchange name: ByteString) throws(ProtocolError) {
-    guard !connection.access.isOpen else { return }
+    guard !connection.access.isOpen(in: vhost.name) else { return }
     try connection.check(.init(operation, .exchange, vhost: vhost.name, name: Self.shown(name)))
   }
 
@@ -160,7 +192,7 @@ extension ClientChannel {
   func check(
     _ operation: AccessControl.Request.Operation, topic key: ByteString, of exchange: Exchange
   ) throws(ProtocolError) {
-    guard connection.access.asksAuthorizers, exchange.hasTopics else { return }
+    guard connection.access.asksAboutTopics(of: exchange) else { return }
     try connection.check(
       .init(operation, .topic, vhost: vhost.name, name: exchange.name, routingKey: key))
   }
@@ -176,7 +208,7 @@ extension ClientChannel {
 
   private func checkAny(_ resource: AccessControl.Request.Resource, _ name: ByteString) throws(ProtocolError)
   {
-    guard !connection.access.isOpen else { return }
+    guard !connection.access.isOpen(in: vhost.name) else { return }
     for operation in [AccessControl.Request.Operation.read, .write] {
       if try connection.isAllowed(.init(operation, resource, vhost: vhost.name, name: name)) { return }
     }

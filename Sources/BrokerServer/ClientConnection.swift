@@ -219,13 +219,21 @@ final class ClientConnection {
           "number of channels opened (\(channels.count)) has reached the negotiated channel_max (\(limit))"))
       return nil
     }
+    do throws(ProtocolError) {
+      try broker.checkChannelLimit(identity.nameOctets)
+    } catch {
+      fail(error)
+      return nil
+    }
     let channel = ClientChannel(number: number, connection: self, vhost: vhost)
     channels[number] = channel
+    broker.census.channelsChanged(of: identity.nameOctets, by: 1)
     return channel
   }
 
   func forget(_ channel: ClientChannel) {
-    channels[channel.number] = nil
+    guard channels.removeValue(forKey: channel.number) != nil else { return }
+    broker.census.channelsChanged(of: identity.nameOctets, by: -1)
     if lastChannel === channel { lastChannel = nil }
   }
 
@@ -291,8 +299,7 @@ final class ClientConnection {
       outbox.send(ConnectionCloseOk(), channel: 0)
       end("closed by the client: \(method.replyCode) \(method.replyText)", .whenPeerCloses)
     case ConnectionUpdateSecret.id where handshake.state == .done:
-      _ = try ConnectionUpdateSecret(arguments: arguments)
-      outbox.send(ConnectionUpdateSecretOk(), channel: 0)
+      try updateSecret(try ConnectionUpdateSecret(arguments: arguments))
     case ConnectionUpdateSecret.id, ConnectionCloseOk.id, ConnectionStart.id,
       ConnectionSecure.id, ConnectionTune.id, ConnectionOpenOk.id, ConnectionBlocked.id,
       ConnectionUnblocked.id, ConnectionUpdateSecretOk.id:
@@ -326,15 +333,27 @@ final class ClientConnection {
     guard let vhost = broker.vhosts[method.virtualHost] else {
       throw ProtocolError(.notAllowed, "vhost \(method.virtualHost) not found")
     }
-    if !access.isOpen {
-      try check(.init(.connect, .vhost, vhost: vhost.name, name: vhost.name))
-    }
+    try broker.checkConnectionLimits(vhost, identity.nameOctets)
+    try checkAccess(to: vhost)
     try handshake.openReceived()
     self.vhost = vhost
     outbox.send(ConnectionOpenOk(), channel: 0)
     broker.logger.debug("\(peer): user '\(identity.name)' opened vhost '\(vhost.name)'")
     isAnnounced = true
+    broker.census.connectionOpened(in: vhost.name, by: identity.nameOctets)
     broker.hooks.happened(.connectionOpened(event(vhost)))
+  }
+
+  /// Not the client's doing: its user or virtual host is no more.
+  func closeBecause(_ gone: Gone) {
+    let isMine =
+      switch gone {
+      case .user(let name): identity.nameOctets == name
+      case .vhost(let name): vhost?.name == name
+      }
+    guard isMine, phase == .running, handshake.state == .done else { return }
+    broker.logger.info("\(peer): closing connection: \(gone.reason)")
+    close(ProtocolError(.connectionForced, gone.reason), method: nil)
   }
 
   private func event(_ vhost: VirtualHost) -> ConnectionEvent {
@@ -466,6 +485,7 @@ final class ClientConnection {
   private func announceEnd(_ reason: String) {
     guard isAnnounced, let vhost else { return }
     isAnnounced = false
+    broker.census.connectionClosed(in: vhost.name, by: identity.nameOctets)
     broker.hooks.happened(.connectionClosed(event(vhost), reason: endReason ?? reason))
   }
 
@@ -473,6 +493,7 @@ final class ClientConnection {
   private func release() {
     let all = channels.values.sorted { $0.number < $1.number }
     channels = [:]
+    broker.census.channelsChanged(of: identity.nameOctets, by: -all.count)
     lastChannel = nil
     confirming = []
     // While only closing, frames are still told apart: our close is to be answered.

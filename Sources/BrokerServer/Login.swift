@@ -3,7 +3,7 @@ import BrokerCore
 import Logging
 
 /// How a client logs in: by PLAIN or AMQPLAIN, whose user the authenticators are asked about, or by another
-/// mechanism, step by step. Knows no frame.
+/// mechanism, step by step; and what new credentials change. Knows no frame.
 struct Login {
   /// With a mechanism that is not our own.
   fileprivate var conversation: (any SaslConversation)?
@@ -71,5 +71,29 @@ extension ClientConnection {
         .accessRefused,
         "Login was refused using authentication mechanism \(handshake.mechanism). For details see the "
           + "broker logfile."), method: nil)
+  }
+
+  func checkAccess(to vhost: VirtualHost) throws(ProtocolError) {
+    guard !access.isOpen(in: vhost.name) else { return }
+    try check(.init(.connect, .vhost, vhost: vhost.name, name: vhost.name))
+  }
+
+  /// The client has new credentials: who may no more read a queue loses its consumers there.
+  func updateSecret(_ method: ConnectionUpdateSecret) throws(ProtocolError) {
+    guard let vhost else { return }
+    access.renew()
+    try checkAccess(to: vhost)
+    var doomed: [Consumer] = []
+    for channel in channels.values {
+      for consumer in channel.consumers.values
+      where try !isAllowed(.init(.read, .queue, vhost: vhost.name, name: consumer.queue.name)) {
+        doomed.append(consumer)
+      }
+    }
+    for consumer in doomed {
+      consumer.queue.unsubscribe(consumer)
+      consumer.cancelledByQueue()
+    }
+    outbox.send(ConnectionUpdateSecretOk(), channel: 0)
   }
 }

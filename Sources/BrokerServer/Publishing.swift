@@ -146,7 +146,7 @@ extension ClientChannel {
       throw ProtocolError(
         .accessRefused, "cannot publish to internal \(vhost.describedExchange(exchange.name))")
     }
-    publishing.keysAreChecked = exchange.hasTopics && connection.access.asksAuthorizers
+    publishing.keysAreChecked = connection.access.asksAboutTopics(of: exchange)
     // Those of other messages are checked after their properties, in RabbitMQ's order.
     if publishing.keysAreChecked, message.header.properties.flags.rawValue & Self.checkedProperties == 0 {
       try checkKeys(message, exchange)

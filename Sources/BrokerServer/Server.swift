@@ -151,6 +151,9 @@ final class ServerCore {
     broker.deadlines.onEarlier = { [unowned self] in setTimer() }
     broker.journal?.onProgress = { [unowned self] in flush() }
     broker.onAlarm = { [unowned self] in alarmChanged() }
+    broker.onGone = { [unowned self] gone in
+      for connection in connections.values { connection.closeBecause(gone) }
+    }
   }
 
   private func alarmChanged() {

@@ -137,7 +137,7 @@ private final class Recorder: ExchangeType {
 
   @Test func `a new version that refuses one binding replaces none`() throws {
     try install(1)
-    let other = core.broker.addVirtualHost("other")
+    let other = try core.broker.addVirtualHost("other")
     try other.declare(ExchangeDefinition(name: "z", type: "x-test"))
     try core.queue("q")
     for name in ["x", "y"] as [ByteString] { try core.exchange(name, "x-test") }

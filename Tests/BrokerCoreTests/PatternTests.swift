@@ -1,6 +1,7 @@
 /// Regular expressions: what they match, what they refuse, and that nothing takes more than linear time.
 /// make-patterns.py made patterns.txt.
 
+import AMQPWire
 import BrokerCore
 import Foundation
 import Testing
@@ -80,5 +81,41 @@ extension Pattern {
     #expect(text.withUnsafeBytes { pattern.matches($0) } == false)
     text += Array("abbbbbbbbbbbbbbx".utf8)
     #expect(text.withUnsafeBytes { pattern.matches($0) })
+  }
+}
+
+/// `(?!…)` and `(?=…)` behind the beginning.
+@Suite struct LookAheadTests {
+  private func matches(_ pattern: String, _ text: ByteString) throws -> Bool {
+    let pattern = try Pattern(pattern)
+    return text.withOctets { pattern.matches($0) }
+  }
+
+  @Test func `what must not follow the beginning, and what has to`() throws {
+    let cases: [(String, ByteString, Bool)] = [
+      ("^(?!amq\\.).*", "q", true), ("^(?!amq\\.).*", "amq.q", false), ("^(?!amq\\.).*", "an amq.q", true),
+      ("^(?!a|b)c?", "ab", false), ("^(?!a|b)c?", "c", true), ("^(?=a.c)(?!abc)a", "axc", true),
+      ("^(?=a.c)(?!abc)a", "abc", false), ("^(?![)])x$", "x", true), ("^(?![])])x$", "]", false),
+      ("^(?!\\)a)(b|c)$", "c", true), ("^(?!(a(b)))a", "ac", true), ("^(?!(a(b)))a", "abc", false),
+      ("^(?!)a", "a", false), ("^(?!$)", "", false), ("^(?!$)", "x", true),
+    ]
+    for (pattern, text, expected) in cases {
+      #expect(try matches(pattern, text) == expected, "\(pattern) for '\(text)'")
+    }
+  }
+
+  @Test func `elsewhere it is none, and it is said why`() {
+    for pattern in [
+      "(?!a)b", "^a(?!b)", "^(?!a)b|c", "^(?!a", "^(?!(?!a))b", "^" + String(repeating: "(?!a)", count: 17),
+    ] {
+      #expect(throws: PatternError.self, "\(pattern)") { try Pattern(pattern) }
+    }
+  }
+
+  @Test func `a literal is itself alone`() throws {
+    for text in ["a.b", "x*y+z?", "(a|b)[c]{2}^$", "\\d", "ü^", ""] {
+      #expect(try matches("^\(Pattern.literal(text))$", ByteString(text)))
+      #expect(try !matches("^\(Pattern.literal(text))$", ByteString(text + "b")))
+    }
   }
 }

@@ -25,7 +25,10 @@ final class StoredCore {
 
   private func listen() { broker.journal?.onProgress = { [unowned self] in turn() } }
 
-  var vhost: VirtualHost { broker.addVirtualHost("/") }
+  var vhost: VirtualHost {
+    guard let first = broker.vhosts["/"] else { preconditionFailure("a broker has a virtual host") }
+    return first
+  }
 
   /// What a loop does after a read batch.
   func turn() {

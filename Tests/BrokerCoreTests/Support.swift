@@ -14,7 +14,8 @@ struct Core {
   init(_ settings: Settings = Settings()) {
     broker = Broker(
       settings: settings, clock: FakeClock(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-    vhost = broker.addVirtualHost("/")
+    guard let first = broker.vhosts["/"] else { preconditionFailure("a broker has a virtual host") }
+    vhost = first
   }
 
   @discardableResult

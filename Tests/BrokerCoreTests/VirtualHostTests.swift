@@ -24,10 +24,12 @@ import Testing
   }
 
   @Test func `a virtual host has its own names`() throws {
-    let other = core.broker.addVirtualHost("other")
+    let other = try core.broker.addVirtualHost("other")
     try core.queue("q")
     #expect(refusal { _ = try other.queue("q") }?.text == "no queue 'q' in vhost 'other'")
-    #expect(core.broker.addVirtualHost("other") === other)
+    #expect(throws: Refusal(.exists, "virtual host 'other' already exists")) {
+      try core.broker.addVirtualHost("other")
+    }
     #expect(Set(core.broker.vhosts.keys) == ["/", "other"])
   }
 

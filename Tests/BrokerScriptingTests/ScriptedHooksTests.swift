@@ -500,7 +500,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
     #expect(alice.name == "alice")
     #expect(alice.tags == ["administrator"])
     #expect(alice.attributes == ["tenant": "acme"])
-    #expect(alice.permissions == ["/": Permissions(configure: "", write: ".*", read: "^q")])
+    #expect(alice.rights == .these(["/": Permissions(configure: "", write: ".*", read: "^q")]))
     guard case .denied("we know you")? = answer(auth.authenticate(login("mallory"))),
       case .unknown? = answer(auth.authenticate(login("bob"))),
       case .denied? = answer(auth.authenticate(login("broken")))

@@ -372,9 +372,9 @@ enum Manner: CaseIterable, Sendable {
 
   private static func permit(_ house: House, _ permissions: [ByteString: Permissions]) async throws {
     try await house.inBroker { broker in
-      broker.addVirtualHost("other")
+      try broker.addVirtualHost("other")
       broker.hooks.authenticators.append(
-        Registrar("permissions", ["alice": Identity(name: "alice", permissions: permissions)]))
+        Registrar("permissions", ["alice": Identity(name: "alice", rights: .these(permissions))]))
     }
   }
 

@@ -239,7 +239,7 @@ enum Stage: String, CaseIterable, Sendable {
 
   @Test func `guest comes from this machine only, others from anywhere`() async throws {
     var settings = Settings()
-    settings.users.append(User(name: "alice", password: "secret"))
+    settings.users.append(FirstUser(name: "alice", password: "secret"))
     let server = MemoryServer(Broker(settings: settings, clock: FakeClock(), logger: .silent))
     let guest = TestClient(line: server.connect(isLoopback: false))
     try await guest.greet()

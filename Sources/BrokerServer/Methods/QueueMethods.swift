@@ -19,6 +19,7 @@ extension ClientChannel {
       if asked.isEmpty { generatedName = name }
       let isNew = !vhost.hasQueue(name)
       try check(.configure, queue: name)
+      if isNew { try vhost.checkQueueLimit(for: name) }
       if isNew, let deadLetters = method.arguments["x-dead-letter-exchange"]?.string {
         try check(.read, queue: name)
         try check(.write, exchange: deadLetters)
