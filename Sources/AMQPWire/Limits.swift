@@ -7,8 +7,8 @@ public enum WireLimits {
   @inlinable public static var frameEnd: UInt8 { 0xCE }
   /// The least frame size that a peer may ask for. The specification says 4,096; RabbitMQ says 8,192.
   public static let frameMinimum: UInt32 = 8192
-  /// Before tuning no frame may be larger than this: a start-ok with its client properties fits well.
-  public static let handshakeFrameMaximum: UInt32 = 131_072
+  /// Before tuning no frame may be larger than this, as in RabbitMQ: a start-ok with its client properties fits well.
+  public static let handshakeFrameMaximum: UInt32 = 4096
   /// Tables within tables within arrays: deeper ones are refused, since reading them recurses.
   public static let tableDepth = 64
   /// A content header that announces more octets than this is malformed, as in RabbitMQ: 512 MiB.

@@ -8,7 +8,8 @@ public final class Consumer {
   public let exclusive: Bool
   /// `x-priority`: the higher is served first while it has credit.
   public let priority: Int
-  /// How many messages it may hold unacknowledged; 0 is no limit.
+  /// How many messages it may hold unacknowledged; 0 is no limit. The channel's limit counts beside it, and stops
+  /// those that acknowledge nothing too, though what they take does not count (as in RabbitMQ).
   public let prefetch: Int
   public let arguments: FieldTable
   public let identity: Identity
@@ -38,8 +39,8 @@ public final class Consumer {
 
   // hot:
   var hasCredit: Bool {
-    guard outlet.isOpen else { return false }
-    return noAck || ((prefetch == 0 || unsettled < prefetch) && deliveries.hasCredit)
+    guard outlet.isOpen, deliveries.hasCredit else { return false }
+    return noAck || prefetch == 0 || unsettled < prefetch
   }
 
   // hot:

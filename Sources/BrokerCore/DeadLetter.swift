@@ -78,7 +78,18 @@ struct Deaths {
     guard message.header.properties.headers.count > 0,
       case .array(let values)? = message.headerTable()["x-death"]
     else { return }
-    entries = values.compactMap { if case .table(let entry) = $0 { entry } else { nil } }
+    for case .table(let entry) in values { add(entry) }
+  }
+
+  /// Clients and brokers of old have written several entries for the same queue and reason: they count as one.
+  private mutating func add(_ entry: FieldTable) {
+    guard
+      let known = entries.firstIndex(where: {
+        $0["queue"] == entry["queue"] && $0["reason"] == entry["reason"]
+      })
+    else { return entries.append(entry) }
+    let count = entries[known]["count"]?.integer ?? 1
+    entries[known]["count"] = .int64(count &+ (entry["count"]?.integer ?? 1))
   }
 
   private func index(of queue: ByteString, _ reason: Death.Reason) -> Int? {

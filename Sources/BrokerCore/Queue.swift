@@ -40,6 +40,8 @@ public final class Queue {
   var looksAgain = false
   /// Grows when the rules change: what waits for an earlier round is stale.
   var expiryRound = 0
+  /// What came back may be more than there is room for.
+  var needsRoom = false
   /// When somebody last used it, in nanoseconds.
   private(set) var lastUsed: UInt64
 
@@ -186,6 +188,7 @@ public final class Queue {
   /// Delivers as long as there are messages and consumers with credit.
   // hot:
   public func drain() {
+    if needsRoom { makeRoom() }
     while !isEmpty, let consumer = consumers.nextWithCredit(), let queued = takeFirst() {
       hand(queued, to: consumer)
     }

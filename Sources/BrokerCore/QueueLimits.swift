@@ -110,9 +110,16 @@ extension Queue {
   /// What came back is looked at after all that come back with it.
   func wasPutBack(_ queued: QueuedMessage) {
     if queued.expires != 0 { isExpiring = true }
+    needsRoom = rules.dropsWhenFull
     guard !looksAgain else { return }
     looksAgain = true
     lookAgain(inMilliseconds: 0)
+  }
+
+  /// Room for what came back is made before anybody is given a message.
+  func makeRoom() {
+    needsRoom = false
+    dropOverflow()
   }
 
   // MARK: the queue

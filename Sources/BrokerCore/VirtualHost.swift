@@ -463,13 +463,21 @@ public final class VirtualHost {
   public func unbind(
     source: Exchange, from destination: Binding.Destination, key: ByteString, arguments: FieldTable
   ) {
-    let wanted = Binding(
-      source: source, destination: destination, key: key, arguments: arguments, sequence: 0)
-    guard let binding = source.bindings[wanted.identity] else { return }
+    guard let binding = binding(source: source, to: destination, key: key, arguments: arguments) else {
+      return
+    }
     remove(binding)
   }
 
-  private func remove(_ binding: Binding) {
+  public func binding(
+    source: Exchange, to destination: Binding.Destination, key: ByteString, arguments: FieldTable
+  ) -> Binding? {
+    let wanted = Binding(
+      source: source, destination: destination, key: key, arguments: arguments, sequence: 0)
+    return source.bindings[wanted.identity]
+  }
+
+  public func remove(_ binding: Binding) {
     if detach(binding) { remove(binding.source) }
   }
 

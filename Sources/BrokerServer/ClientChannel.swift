@@ -45,6 +45,8 @@ final class ClientChannel {
 
   let deliveries = Deliveries()
   var consumers: [ByteString: Consumer] = [:]
+  /// Which of them is served first when all may be.
+  private var turn = 0
   /// `basic.qos` without global: the limit of consumers made from now on.
   var prefetch = 0
   /// Where replies to this channel's requests come in.
@@ -337,8 +339,12 @@ final class ClientChannel {
 
   var consumedQueues: [Queue] { consumers.values.map(\.queue) }
 
+  /// Each time another is the first: where there is room for one message, nobody is left behind.
   func drainQueues() {
-    for consumer in consumers.values { consumer.queue.drain() }
+    let queues = consumedQueues
+    guard !queues.isEmpty else { return }
+    turn = (turn + 1) % queues.count
+    for queue in queues[turn...] + queues[..<turn] { queue.drain() }
   }
 }
 

@@ -297,6 +297,35 @@ extension Core {
     #expect(ByteString(message.routingKey) == "dead")
   }
 
+  @Test func `count as one what older brokers wrote as several deaths`() throws {
+    try core.queue("dead")
+    let queue = try core.queue(
+      "q", arguments: ["x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"])
+    try holder.consume(queue)
+    func death(_ queue: ByteString, _ reason: ByteString, _ rest: FieldTable = [:]) -> FieldValue {
+      var entry = rest
+      entry["queue"] = .string(queue)
+      entry["reason"] = .string(reason)
+      return .table(entry)
+    }
+    var properties = BasicProperties()
+    properties.headers = [
+      "x-death": .array([
+        death("other", "expired", ["count": .int64(2)]), death("other", "expired"),
+        death("other", "rejected"), death("q", "rejected"), death("q", "rejected"),
+      ])
+    ]
+    queue.enqueue(.of("m", properties: properties))
+    holder.settle(1, .rejected(requeue: false))
+    core.broker.runLater()
+    let dead = Holder()
+    try dead.consume(try core.vhost.queue("dead"))
+    let found = try deaths(try #require(dead.collector.deliveries.first?.message))
+    #expect(found.map { $0["queue"] } == ["q", "other", "other"])
+    #expect(found.map { $0["reason"] } == ["rejected", "expired", "rejected"])
+    #expect(found.map { $0["count"]?.integer ?? 1 } == [3, 3, 1])
+  }
+
   @Test func `that a policy delays come back into the same queue, counted`() throws {
     var counts: [Int64] = []
     core.hook {

@@ -88,8 +88,8 @@ private final class ModelConsumer: ConsumerOutlet {
 
   var hasCredit: Bool {
     guard isOpen, !isCancelled else { return false }
-    return noAck
-      || ((prefetch == 0 || unsettled < prefetch) && (channel.limit == 0 || channel.limited < channel.limit))
+    return (noAck || prefetch == 0 || unsettled < prefetch)
+      && (channel.limit == 0 || channel.limited < channel.limit)
   }
 
   func deliver(_ message: Message, tag: UInt64, redelivered: Bool) {

@@ -172,6 +172,21 @@ import Testing
     #expect(try core.drain("q").map { $0.replacing("*", with: "") } == ["c", "d"])
   }
 
+  @Test func `those that come back to a full queue make room before anybody gets one`() throws {
+    let queue = try queueWithDeadLetters(["x-max-length": .int64(2)])
+    let holder = Holder()
+    for body in ["a", "b"] { _ = try publish(body, to: "q") }
+    core.settle()
+    for _ in 0..<2 { _ = holder.get(queue) }
+    for body in ["c", "d"] { _ = try publish(body, to: "q") }
+    holder.settle(1, .rejected(requeue: true))
+    holder.settle(2, .rejected(requeue: true))
+    queue.drain()
+    #expect(queue.readyCount == 2)
+    core.settle()
+    #expect(try deaths(in: "dead") == ["a maxlen", "b maxlen"])
+  }
+
   @Test func `octets of bodies are counted, and one that is larger than all is gone at once`() throws {
     let queue = try queueWithDeadLetters(["x-max-length-bytes": .int64(10)])
     for body in ["12345", "67890", "x"] { _ = try publish(body, to: "q") }

@@ -110,6 +110,15 @@ struct ChannelErrorCase: Sendable, CustomTestStringConvertible {
 
   private static let declaring: [ChannelErrorCase] = [
     ChannelErrorCase(
+      "unbind another's queue",
+      QueueUnbind {
+        $0.queue = "locked"
+        $0.exchange = "amq.direct"
+      }, 405,
+      "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'locked' in vhost '/'. It could be "
+        + "originally declared on another connection or the exclusive property value does not match that of "
+        + "the original declaration."),
+    ChannelErrorCase(
       "a reserved queue name", QueueDeclare { $0.queue = "amq.mine" }, 403,
       "ACCESS_REFUSED - queue name 'amq.mine' contains reserved prefix 'amq.*'"),
     ChannelErrorCase(
@@ -188,6 +197,11 @@ struct ChannelErrorCase: Sendable, CustomTestStringConvertible {
     try await depth.play { house in
       let owner = try await house.client()
       try await owner.declareQueue("locked") { $0.exclusive = true }
+      try await owner.call(
+        QueueBind {
+          $0.queue = "locked"
+          $0.exchange = "amq.direct"
+        }, QueueBindOk.self)
       try await owner.declareQueue("there")
       try await owner.publish("m", key: "there")
       try await owner.call(

@@ -192,11 +192,11 @@ extension ClientChannel {
     for queue in touched { drain(queue) }
   }
 
-  /// With a limit that all consumers of the channel share, room for one is room for each.
+  /// With a limit that all consumers of the channel share, room for one is room for each, and they come in turn.
   // hot:
   private func drain(_ queue: Queue?) {
-    queue?.drain()
     if deliveries.limit > 0 { drainQueues() }
+    queue?.drain()
   }
 }
 

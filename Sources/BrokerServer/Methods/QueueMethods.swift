@@ -96,11 +96,16 @@ extension ClientChannel {
     if !method.noWait { sendWhenDefined(QueueBindOk()) }
   }
 
-  /// A binding that is not there, for want of a queue or an exchange too, is as the client wants it.
+  /// A binding that is not there, for want of a queue or an exchange too, is as the client wants it; even that of
+  /// another connection's exclusive queue.
   func unbind(_ method: QueueUnbind) throws(ProtocolError) {
     let (source, name, key) = try bindingEnds(method.queue, method.exchange, method.routingKey)
-    if let source = vhost.exchanges[source], let queue = try? vhost.queue(name) {
-      vhost.unbind(source: source, from: .queue(queue), key: key, arguments: method.arguments)
+    if let source = vhost.exchanges[source], let queue = try? vhost.queue(name),
+      let binding = vhost.binding(
+        source: source, to: .queue(queue), key: key, arguments: method.arguments)
+    {
+      guard queue.owner == nil || queue.owner == connection.id else { throw queue.isLocked }
+      vhost.remove(binding)
     }
     sendWhenDefined(QueueUnbindOk())
   }
