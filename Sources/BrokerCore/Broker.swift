@@ -192,6 +192,8 @@ public final class Broker {
     return try make(exchange)
   }
 
+  public var exchangeTypeNames: [ByteString] { exchangeTypes.keys.sorted() }
+
   public func knowsExchangeType(_ name: ByteString) -> Bool { exchangeTypes[name] != nil }
 
   /// Puts a type into force, for new exchanges and for those that have it. All switch together or none does.

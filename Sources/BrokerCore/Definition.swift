@@ -111,7 +111,7 @@ extension QueueDefinition {
 
 extension Binding {
   /// Both of its ends outlive a restart.
-  var isDurable: Bool {
+  public var isDurable: Bool {
     guard source.durable else { return false }
     return switch destination {
     case .queue(let queue): queue.durable

@@ -22,7 +22,7 @@ public struct Delivery {
   }
 }
 
-public enum Settlement {
+public enum Settlement: Sendable {
   case acknowledged
   case rejected(requeue: Bool)
 }

@@ -63,7 +63,7 @@ public final class Exchange {
 }
 
 /// What `exchange.declare` asks for.
-public struct ExchangeDefinition {
+public struct ExchangeDefinition: Sendable {
   public var name: ByteString
   public var type: ByteString
   public var durable: Bool

@@ -180,7 +180,7 @@ public enum SaslStep {
 
 // MARK: what somebody may do
 
-public struct AccessRequest: Hashable {
+public struct AccessRequest: Hashable, Sendable {
   public enum Operation: String, Sendable { case connect, configure, write, read }
   public enum Resource: String, Sendable { case vhost, queue, exchange, topic }
 

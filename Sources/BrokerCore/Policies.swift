@@ -47,7 +47,7 @@ public struct Policies {
 }
 
 /// The policies in force for a queue or an exchange.
-public struct PoliciesInForce: Equatable {
+public struct PoliciesInForce: Equatable, Sendable {
   public var user: Policy?
   public var `operator`: Policy?
 

@@ -420,7 +420,7 @@ final class QueueHandle {
 }
 
 /// What `queue.declare` asks for.
-public struct QueueDefinition {
+public struct QueueDefinition: Sendable {
   public var name: ByteString
   public var durable: Bool
   public var owner: ConnectionID?

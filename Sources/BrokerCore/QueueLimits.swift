@@ -75,7 +75,8 @@ extension Queue {
 
   // MARK: room
 
-  private var readyOctets: Int { levels.reduce(0) { $0 + $1.backlog.bodyOctets } }
+  /// Of the bodies of messages that are ready.
+  public var readyOctets: Int { levels.reduce(0) { $0 + $1.backlog.bodyOctets } }
 
   private var isOverflowing: Bool { readyCount > rules.countMaximum || readyOctets > rules.octetsMaximum }
 

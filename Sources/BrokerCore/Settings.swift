@@ -27,6 +27,8 @@ public struct Settings: Sendable {
   public var outboxLimit = 1_048_576
   /// Users that may come from this machine only.
   public var loopbackUsers: Set<String> = ["guest"]
+  /// As clients of RabbitMQ expect it: `rabbit@` and the machine.
+  public var nodeName = "rabbit@localhost"
   /// Those that a broker without data begins with.
   public var users: [FirstUser] = [FirstUser(name: "guest", password: "guest", tags: ["administrator"])]
   /// Seconds for which a connection keeps what its user may do. What a channel publishes to again and again is

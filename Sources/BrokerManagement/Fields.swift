@@ -7,7 +7,11 @@ internal import LuaRuntime
 internal import NIOCore
 
 struct Fields {
-  private let fields: [String: LuaValue]
+  let fields: [String: LuaValue]
+
+  subscript(_ name: String) -> LuaValue? { fields[name] }
+
+  init(fields: [String: LuaValue]) { self.fields = fields }
 
   init(_ body: ByteBuffer) throws(Refusal) {
     let value: LuaValue
@@ -38,7 +42,8 @@ struct Fields {
 
   func integer(_ name: String, in range: ClosedRange<Int64>) throws(Refusal) -> Int64? {
     guard let value = fields[name] else { return nil }
-    guard let number = value.asInteger, range.contains(number) else {
+    // Command lines send numbers as text.
+    guard let number = value.asInteger ?? value.text.flatMap({ Int64($0) }), range.contains(number) else {
       throw Self.wrong(name, value, "an integer from \(range.lowerBound) to \(range.upperBound)")
     }
     return number

@@ -1,7 +1,9 @@
 /// The HTTP listener: the API and the metrics, on threads of their own. Knows no socket of AMQP, and of the
 /// broker only what `PluginControl` tells.
 
+package import BrokerCore
 package import BrokerScripting
+package import BrokerServer
 internal import Hummingbird
 internal import HummingbirdCore
 package import Logging
@@ -12,14 +14,18 @@ internal import Synchronization
 
 package final class Management: Sendable {
   /// Who logged in.
-  package struct Login: Sendable, Equatable {
-    package var name: String
-    package var tags: [String]
+  package struct Login: Sendable {
+    package let identity: Identity
+    package let peer: PeerAddress
+    package var name: String { identity.name }
+    package var tags: [String] { identity.tags }
 
-    package init(name: String, tags: [String]) {
-      self.name = name
-      self.tags = tags
+    package init(_ identity: Identity, from peer: PeerAddress) {
+      self.identity = identity
+      self.peer = peer
     }
+
+    static let nobody = Login(.none, from: PeerAddress(address: "", port: 0, isLoopback: false))
   }
 
   /// - Returns: nil for whoever may not log in; the reason is for the log only
@@ -37,16 +43,27 @@ package final class Management: Sendable {
   private let running = Mutex<Running?>(nil)
 
   package init(
-    control: any PluginControl, version: String, logger: Logger, authenticate: @escaping Authenticate
+    control: any PluginControl, server: BrokerServer.Server?, version: String, logger: Logger,
+    authenticate: @escaping Authenticate
   ) {
     let plugins = PluginRoutes(control: control)
     let metrics = MetricsRoute(control: control, version: version, logger: logger)
     responder = ManagementResponder(
-      routes: plugins.routes + metrics.routes, authenticate: authenticate, logger: logger)
+      routes: plugins.routes + metrics.routes + (server.map { Self.routes(of: $0, version) } ?? []), authenticate: authenticate, logger: logger)
     // Hummingbird's own lines about its start are said by who starts us.
     var quiet = logger
     quiet.logLevel = max(logger.logLevel, .warning)
     self.logger = quiet
+  }
+
+  /// RabbitMQ's own paths.
+  private static func routes(of server: BrokerServer.Server, _ version: String) -> [Route] {
+    let desk = Desk(server: server)
+    return UserRoutes(desk: desk).routes + PermissionRoutes(desk: desk).routes
+      + VirtualHostRoutes(desk: desk).routes + PolicyRoutes(desk: desk).routes
+      + ExchangeRoutes(desk: desk).routes + QueueRoutes(desk: desk).routes + BindingRoutes(desk: desk).routes
+      + ConnectionRoutes(desk: desk).routes + DefinitionRoutes(desk: desk).routes
+      + NodeRoutes(desk: desk, version: version).routes
   }
 
   /// - Parameter port: 0 lets the system choose

@@ -1,6 +1,8 @@
 /// From a request to its route: paths, methods, logins, and what is said when something is wrong with them.
 /// Knows no route.
 
+internal import AMQPWire
+internal import BrokerCore
 internal import BrokerScripting
 internal import Foundation
 internal import Hummingbird
@@ -25,21 +27,37 @@ struct ManagementContext: RequestContext {
   }
 }
 
+/// What a user's tags let it do, as in RabbitMQ: an administrator everything, all others read what is theirs.
+enum Role: String, Sendable {
+  case management
+  case policymaker
+  case monitor = "monitoring"
+  case administrator
+
+  func isHad(by tags: [String]) -> Bool {
+    if tags.contains("administrator") || tags.contains(rawValue) { return true }
+    return self == .management && (tags.contains("policymaker") || tags.contains("monitoring"))
+  }
+
+  var refusal: Refusal { .notAuthorized(self == .monitor ? "Not monitor user" : "Not \(rawValue) user") }
+}
+
 /// One path and method, and what is done.
 struct Route: Sendable {
   /// "/api/plugins/:name"; a name is any one segment.
   let path: [String]
   let method: HTTPRequest.Method
-  let needsLogin: Bool
+  /// Nil: no login is needed.
+  let role: Role?
   let run: @Sendable (Call) async throws -> Response
 
   init(
-    _ method: HTTPRequest.Method, _ path: String, needsLogin: Bool = true,
+    _ method: HTTPRequest.Method, _ path: String, for role: Role? = .administrator,
     run: @escaping @Sendable (Call) async throws -> Response
   ) {
     self.method = method
     self.path = path.split(separator: "/").map(String.init)
-    self.needsLogin = needsLogin
+    self.role = role
     self.run = run
   }
 
@@ -56,16 +74,28 @@ struct Route: Sendable {
 
 /// A request that has found its route.
 struct Call: Sendable {
+  /// Of the path's segments that are names, in order.
   let names: [String]
+  let query: [String: String]
   let body: ByteBuffer
+  /// Nobody, where no login is needed.
+  let login: Management.Login
 }
 
-/// What is said instead of an answer, as RabbitMQ says it: `{"error": …, "reason": …}`.
+/// What is said instead of an answer, as RabbitMQ says it: `{"error": …, "reason": …}`. Shadows the core's, which is
+/// turned into one.
 struct Refusal: Error {
   var status: HTTPResponse.Status
   var error: String
   var reason: String
   var headers: HTTPFields = [:]
+
+  init(status: HTTPResponse.Status, error: String, reason: String, headers: HTTPFields = [:]) {
+    self.status = status
+    self.error = error
+    self.reason = reason
+    self.headers = headers
+  }
 
   static func badRequest(_ reason: String) -> Refusal {
     Refusal(status: .badRequest, error: "bad_request", reason: reason)
@@ -79,6 +109,22 @@ struct Refusal: Error {
     Refusal(
       status: .unauthorized, error: "not_authorized", reason: reason,
       headers: [.wwwAuthenticate: "Basic realm=\"RabbitMQ Management\""])
+  }
+
+  init(_ refusal: BrokerCore.Refusal) {
+    switch refusal.kind {
+    case .missing: self = .notFound()
+    case .exists, .invalid: self = .badRequest(refusal.text)
+    }
+  }
+
+  /// As AMQP would have refused it.
+  init(_ error: ProtocolError) {
+    switch error.code {
+    case .notFound: self = .notFound(error.text)
+    case .accessRefused, .notAllowed: self = .notAuthorized(error.replyText.text)
+    default: self = .badRequest("\(error.code.rawValue) \(error.replyText.text)")
+    }
   }
 
   var response: Response {
@@ -109,6 +155,10 @@ struct ManagementResponder: HTTPResponder {
       return request.method == .head ? response.createHeadResponse() : response
     } catch let refusal as Refusal {
       return refusal.response
+    } catch let refusal as BrokerCore.Refusal {
+      return Refusal(refusal).response
+    } catch let error as ProtocolError {
+      return Refusal(error).response
     } catch let error as PluginControlError {
       return Refusal.notFound(error.description).response
     } catch is CancellationError {
@@ -123,8 +173,11 @@ struct ManagementResponder: HTTPResponder {
   private func answer(_ request: Request, _ context: ManagementContext) async throws -> Response {
     let segments = try Self.segments(of: request.uri.path)
     let (route, names) = try route(segments, request.method)
-    if route.needsLogin { try await login(request, context) }
-    return try await route.run(Call(names: names, body: try await Self.body(of: request)))
+    var login = Management.Login.nobody
+    if let role = route.role { login = try await self.login(request, context, role) }
+    let call = Call(
+      names: names, query: Self.query(of: request), body: try await Self.body(of: request), login: login)
+    return try await route.run(call)
   }
 
   /// A path's own words come before names: `/api/plugins/reload` is no plugin.
@@ -151,16 +204,26 @@ struct ManagementResponder: HTTPResponder {
     }
   }
 
-  private func login(_ request: Request, _ context: ManagementContext) async throws {
+  /// Of a parameter that comes twice the first counts.
+  private static func query(of request: Request) -> [String: String] {
+    var query: [String: String] = [:]
+    for (name, value) in request.uri.queryParameters where query[String(name)] == nil {
+      query[String(name)] = String(value)
+    }
+    return query
+  }
+
+  private func login(_ request: Request, _ context: ManagementContext, _ role: Role) async throws
+    -> Management.Login
+  {
     guard let (user, password) = Self.credentials(in: request.headers[.authorization]) else {
       throw Refusal.notAuthorized("Not_Authorized")
     }
     guard let login = await authenticate(user, password, context.isLoopback) else {
       throw Refusal.notAuthorized("Login failed")
     }
-    guard login.tags.contains("administrator") else {
-      throw Refusal.notAuthorized("Not administrator user")
-    }
+    guard role.isHad(by: login.tags) else { throw role.refusal }
+    return login
   }
 
   /// HTTP Basic (RFC 7617); UTF-8.

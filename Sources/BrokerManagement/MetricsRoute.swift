@@ -12,7 +12,7 @@ struct MetricsRoute: Sendable {
   let logger: Logger
 
   var routes: [Route] {
-    [Route(.get, "/metrics", needsLogin: false) { _ in try await response() }]
+    [Route(.get, "/metrics", for: nil) { _ in try await response() }]
   }
 
   private func response() async throws -> Response {

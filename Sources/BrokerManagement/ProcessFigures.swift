@@ -4,7 +4,7 @@
 internal import Foundation
 
 enum ProcessFigures {
-  private static let startTime = startTimeSeconds()
+  static let startTime = startTimeSeconds()
 
   static func families() -> [MetricFamily] {
     [
@@ -22,7 +22,7 @@ enum ProcessFigures {
     MetricFamily(name, kind, help, value.map { [.init($0)] } ?? [])
   }
 
-  private static func residentBytes() -> Double? {
+  static func residentBytes() -> Double? {
     // Pages: all, resident, shared, …
     guard let pages = read("/proc/self/statm")?.split(separator: " "), pages.count > 1 else { return nil }
     return Double(pages[1]).map { $0 * Double(sysconf(Int32(_SC_PAGESIZE))) }
@@ -34,12 +34,12 @@ enum ProcessFigures {
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
 
-  private static func openDescriptors() -> Double? {
+  static func openDescriptors() -> Double? {
     // One of them is that of the look itself.
     (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")).map { Double($0.count - 1) }
   }
 
-  private static func mostDescriptors() -> Double? {
+  static func mostDescriptors() -> Double? {
     let limits = read("/proc/self/limits")?.split(separator: "\n")
     let line = limits?.first { $0.hasPrefix("Max open files") }
     return line?.split(separator: " ").dropFirst(3).first.flatMap { Double($0) }

@@ -47,6 +47,10 @@ final class ClientConnection {
   private let startedAt: UInt64
   private var lastReceivedAt: UInt64
   private var lastSentAt: UInt64
+  /// Milliseconds since 1970.
+  let connectedAt: UInt64
+  private(set) var receivedOctets: UInt64 = 0
+  private(set) var sentOctets: UInt64 = 0
   private var closingSince: UInt64 = 0
   private var lingerSeconds = 0
   /// The first reason is why it ended, whatever follows from that.
@@ -67,6 +71,7 @@ final class ClientConnection {
     startedAt = broker.clock.nanoseconds
     lastReceivedAt = startedAt
     lastSentAt = startedAt
+    connectedAt = broker.clock.wallMilliseconds
     outbox.onFirst = { [unowned self] in noteWork() }
     outbox.onLarge = { [unowned self] in sendOutbox() }
   }
@@ -90,6 +95,7 @@ final class ClientConnection {
   func receive(_ octets: UnsafeRawBufferPointer) {
     guard phase != .closed else { return }
     lastReceivedAt = broker.clock.nanoseconds
+    receivedOctets &+= UInt64(octets.count)
     if isStalled { partial.append(contentsOf: octets) } else { process(octets) }
   }
 
@@ -518,6 +524,7 @@ final class ClientConnection {
   private func sendOutbox() {
     guard let buffer = outbox.take() else { return }
     lastSentAt = broker.clock.nanoseconds
+    sentOctets &+= UInt64(buffer.readableBytes)
     transport.send(buffer)
     outbox.wasSent()
   }

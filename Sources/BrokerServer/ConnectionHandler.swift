@@ -22,7 +22,7 @@ final class ConnectionHandler: ChannelDuplexHandler, Transport {
   func channelActive(context: ChannelHandlerContext) {
     self.context = context
     let connection = ClientConnection(
-      core: server, peer: Peer(context.channel.remoteAddress), transport: self)
+      core: server, peer: Peer(from: context.channel), transport: self)
     self.connection = connection
     server.add(connection)
     context.fireChannelActive()
@@ -109,6 +109,12 @@ final class ConnectionHandler: ChannelDuplexHandler, Transport {
 }
 
 extension Peer {
+  fileprivate init(from channel: any NIOCore.Channel) {
+    self.init(PeerAddress(channel.remoteAddress), local: PeerAddress(channel.localAddress))
+  }
+}
+
+extension PeerAddress {
   init(_ address: SocketAddress?) {
     let isLoopback =
       switch address {

@@ -3,9 +3,16 @@ import BrokerCore
 /// Who is at the other end.
 struct Peer: CustomStringConvertible {
   let address: PeerAddress
+  /// Where it came in; nil without a socket.
+  let local: PeerAddress?
 
   init(address: String, port: Int = 0, isLoopback: Bool) {
-    self.address = PeerAddress(address: address, port: port, isLoopback: isLoopback)
+    self.init(PeerAddress(address: address, port: port, isLoopback: isLoopback))
+  }
+
+  init(_ address: PeerAddress, local: PeerAddress? = nil) {
+    self.address = address
+    self.local = local
   }
 
   var description: String {

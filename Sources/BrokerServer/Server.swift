@@ -62,6 +62,12 @@ package final class Server: Sendable {
     return channel.localAddress
   }
 
+  /// Where clients of AMQP come in.
+  package func listeners() async throws -> [PeerAddress] {
+    let listeners = listeners
+    return try await loop.submit { listeners.value.map { PeerAddress($0.localAddress) } }.get()
+  }
+
   /// Runs `work` where the broker lives, between two read batches.
   @discardableResult
   package func withBroker<Result: Sendable>(

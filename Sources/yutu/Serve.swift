@@ -139,13 +139,13 @@ struct Serve: AsyncParsableCommand {
   private func management(_ room: PluginRoom, beside server: Server, _ level: Logger.Level) -> Management {
     var logger = Logger(label: "http", factory: { PlainLog(label: $0) })
     logger.logLevel = level
-    return Management(control: room, version: Version.current, logger: logger) {
+    return Management(control: room, server: server, version: Version.current, logger: logger) {
       user, password, isLoopback in
       let peer = PeerAddress(address: isLoopback ? "127.0.0.1" : "", port: 0, isLoopback: isLoopback)
       guard let identity = try? await server.logIn(user: user, password: password, from: peer) else {
         return nil
       }
-      return Management.Login(name: identity.name, tags: identity.tags)
+      return Management.Login(identity, from: peer)
     }
   }
 

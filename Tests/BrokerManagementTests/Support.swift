@@ -11,6 +11,7 @@ import NIOPosix
 import Synchronization
 import Testing
 
+import BrokerCore
 @testable import BrokerManagement
 @testable import BrokerScripting
 
@@ -87,15 +88,20 @@ struct House {
 
   static let guest = "Basic " + Data("guest:guest".utf8).base64EncodedString()
 
+  private static func login(_ name: String, _ tags: [String]) -> Management.Login {
+    .init(
+      Identity(name: name, tags: tags), from: PeerAddress(address: "127.0.0.1", port: 1, isLoopback: true))
+  }
+
   static func run(_ control: FakeControl = FakeControl(), _ body: @Sendable (House) async throws -> Void)
     async throws
   {
     let management = Management(
-      control: control, version: "1.2.3", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+      control: control, server: nil, version: "1.2.3", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) { user, password, isLoopback in
       switch (user, password) {
-      case ("guest", "guest"): isLoopback ? .init(name: "guest", tags: ["administrator"]) : nil
-      case ("eve", "e:v:e"): .init(name: "eve", tags: ["monitoring"])
+      case ("guest", "guest"): isLoopback ? login("guest", ["administrator"]) : nil
+      case ("eve", "e:v:e"): login("eve", ["monitoring"])
       default: nil
       }
     }

@@ -60,6 +60,7 @@ struct Confirms {
     if !pairs.isEmpty { pairs[pairs.count - 1].upTo = number }
   }
 
+  var unconfirmed: UInt64 { published - told - UInt64(refused.count) }
   var nextTicket: Journal.Ticket? { pairs.first?.ticket }
 }
 
