@@ -55,6 +55,23 @@ package struct Configuration: Sendable {
     said.insert(path)
   }
 
+  /// What an operator wants to know of it.
+  package var inForce: [String: LuaValue] {
+    [
+      "listen.host": .text(host), "listen.port": .integer(Int64(port)),
+      "listen.http_port": http ? .integer(Int64(httpPort)) : .null, "log.level": .text(logLevel),
+      "data.dir": dataDir.map { .text($0) } ?? .null, "data.durability": .text(durability),
+      "data.disk_free_limit": .integer(Int64(diskFreeLimit)),
+      "data.queue_memory": .integer(Int64(settings.queueMemoryMaximum)),
+      "data.memory": .integer(Int64(settings.memoryMaximum)),
+      "limits.max_message_size": .integer(Int64(settings.bodyMaximum)),
+      "limits.frame_max": .integer(Int64(settings.frameMaximum)),
+      "limits.channel_max": .integer(Int64(settings.channelMaximum)),
+      "limits.heartbeat": .integer(Int64(settings.heartbeatSeconds)),
+      "scripting.plugins": .text(plugins),
+    ]
+  }
+
   /// For the plugins of a folder.
   package var pluginOptions: PluginOptions {
     var options = PluginOptions(folder: plugins)

@@ -71,7 +71,7 @@ public final class Broker {
   }
 
   /// What a broker without data begins with.
-  private func begin() {
+  func begin() {
     makeVirtualHost("/", VirtualHostDefinition())
     for first in settings.users {
       users.put(

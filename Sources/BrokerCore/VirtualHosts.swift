@@ -81,6 +81,13 @@ extension Broker {
     hooks.changed()
   }
 
+  /// Everything goes; it is as it was without data.
+  public func reset() throws(Refusal) {
+    for name in vhosts.keys.sorted() { try removeVirtualHost(name) }
+    for user in users.all { try users.remove(user.name) }
+    begin()
+  }
+
   public func virtualHost(_ name: ByteString) throws(Refusal) -> VirtualHost {
     guard let vhost = vhosts[name] else { throw Refusal(.missing, "virtual host '\(name)' does not exist") }
     return vhost

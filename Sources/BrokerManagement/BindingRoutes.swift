@@ -28,28 +28,30 @@ struct BindingRoutes: Sendable {
       Route(.get, "/api/queues/:vhost/:name/bindings", for: .management) { call in
         try await list(call) { $0.toQueue && $0.destination == $1 }
       },
-    ] + ["q", "e"].flatMap { kind in
-      [
-        Route(.get, "/api/bindings/:vhost/e/:source/\(kind)/:destination", for: .management) { call in
-          let ends = try await ends(call, toQueue: kind == "q")
-          return try Listing(call).response(try await reports { ends.match($0) }.map(\.json))
-        },
-        Route(.post, "/api/bindings/:vhost/e/:source/\(kind)/:destination", for: .management) { call in
-          try await bind(call, try await ends(call, toQueue: kind == "q"))
-        },
-        Route(.get, "/api/bindings/:vhost/e/:source/\(kind)/:destination/:properties", for: .management) {
-          call in
-          let report = try await binding(call, try await ends(call, toQueue: kind == "q"))
-          return Listing(call).response(report.json)
-        },
-        Route(.delete, "/api/bindings/:vhost/e/:source/\(kind)/:destination/:properties", for: .management) {
-          call in
-          let ends = try await ends(call, toQueue: kind == "q")
-          try await unbind(try await binding(call, ends), ends, call)
-          return .done
-        },
-      ]
-    }
+    ]
+      + ["q", "e"].flatMap { kind in
+        [
+          Route(.get, "/api/bindings/:vhost/e/:source/\(kind)/:destination", for: .management) { call in
+            let ends = try await ends(call, toQueue: kind == "q")
+            return try Listing(call).response(try await reports { ends.match($0) }.map(\.json))
+          },
+          Route(.post, "/api/bindings/:vhost/e/:source/\(kind)/:destination", for: .management) { call in
+            try await bind(call, try await ends(call, toQueue: kind == "q"))
+          },
+          Route(.get, "/api/bindings/:vhost/e/:source/\(kind)/:destination/:properties", for: .management) {
+            call in
+            let report = try await binding(call, try await ends(call, toQueue: kind == "q"))
+            return Listing(call).response(report.json)
+          },
+          Route(.delete, "/api/bindings/:vhost/e/:source/\(kind)/:destination/:properties", for: .management)
+          {
+            call in
+            let ends = try await ends(call, toQueue: kind == "q")
+            try await unbind(try await binding(call, ends), ends, call)
+            return .done
+          },
+        ]
+      }
   }
 
   private func list(
@@ -130,7 +132,10 @@ struct BindingRoutes: Sendable {
     let place = properties.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? properties
     return Response(
       status: .created,
-      headers: [.location: "\(ends.destination.text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? "")/\(place)"])
+      headers: [
+        .location:
+          "\(ends.destination.text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? "")/\(place)"
+      ])
   }
 
   private func unbind(_ report: BindingReport, _ ends: Ends, _ call: Call) async throws {

@@ -25,7 +25,7 @@ struct ConnectionRoutes: Sendable {
       },
       Route(.delete, "/api/connections/username/:user", for: .management) { call in
         let mine = Set(try await connections(call).map(\.name))
-        _ = try await desk.server.closeConnections(Self.reason) {
+        _ = try await desk.server.closeConnections(Self.reason(call)) {
           mine.contains($0.name) && $0.user == call.names[0]
         }
         return .done
@@ -35,7 +35,7 @@ struct ConnectionRoutes: Sendable {
       },
       Route(.delete, "/api/connections/:name", for: .management) { call in
         let name = try await connection(call).name
-        _ = try await desk.server.closeConnections(Self.reason) { $0.name == name }
+        _ = try await desk.server.closeConnections(Self.reason(call)) { $0.name == name }
         return .done
       },
       Route(.get, "/api/connections/:name/channels", for: .management) { call in
@@ -69,7 +69,9 @@ struct ConnectionRoutes: Sendable {
     ]
   }
 
-  private static let reason = "Closed via management plugin"
+  private static func reason(_ call: Call) -> String {
+    call.query["reason"] ?? "Closed via management plugin"
+  }
 
   /// Its own for a user with no tag to see more.
   private func isSeen(_ user: String, _ call: Call) -> Bool {
@@ -98,7 +100,8 @@ struct ConnectionRoutes: Sendable {
       "name": .text(report.name), "type": .text("network"), "protocol": .text("AMQP 0-9-1"),
       "vhost": LuaValue(json: report.vhost), "user": .text(report.user),
       "user_who_performed_action": .text(report.user), "peer_host": .text(report.peer.address),
-      "peer_port": .integer(Int64(report.peer.port)), "state": .text(report.isBlocked ? "blocked" : "running"),
+      "peer_port": .integer(Int64(report.peer.port)),
+      "state": .text(report.isBlocked ? "blocked" : "running"),
       "channels": .integer(Int64(report.channels)), "channel_max": .integer(Int64(report.channelMaximum)),
       "frame_max": .integer(Int64(report.frameMaximum)), "timeout": .integer(Int64(report.heartbeatSeconds)),
       "auth_mechanism": LuaValue(json: report.mechanism), "ssl": .boolean(false),

@@ -52,8 +52,10 @@ struct DefinitionRoutes: Sendable {
       binding.isDurable ? BindingReport(binding) : nil
     }
     var fields: [String: LuaValue] = [
-      "rabbit_version": .text("3.13.7"), "rabbitmq_version": .text("3.13.7"), "product_name": .text("RabbitMQ"),
-      "product_version": .text("3.13.7"), "rabbitmq_definition_format": .text(vhost == nil ? "cluster" : "single_virtual_host"),
+      "rabbit_version": .text("3.13.7"), "rabbitmq_version": .text("3.13.7"),
+      "product_name": .text("RabbitMQ"),
+      "product_version": .text("3.13.7"),
+      "rabbitmq_definition_format": .text(vhost == nil ? "cluster" : "single_virtual_host"),
       "queues": .list(
         queues.filter { isWanted($0.vhost) }.sorted { ($0.vhost, $0.name) < ($1.vhost, $1.name) }.map {
           told($0.definition.filter { $0.key != "type" }, $0.vhost)
@@ -76,7 +78,9 @@ struct DefinitionRoutes: Sendable {
     }
     let (vhosts, policies, users) = rest
     fields["policies"] = .list(
-      (policies[.user] ?? []).filter { isWanted($0.0) }.map { PolicyRoutes.json($0.1, vhost == nil ? $0.0 : nil) })
+      (policies[.user] ?? []).filter { isWanted($0.0) }.map {
+        PolicyRoutes.json($0.1, vhost == nil ? $0.0 : nil)
+      })
     // RabbitMQ has these as parameters of their own kinds.
     fields["parameters"] = .list(
       vhosts.filter { isWanted($0.0) }.compactMap { name, _, limits in
@@ -89,7 +93,10 @@ struct DefinitionRoutes: Sendable {
           guard case .table(var value) = PolicyRoutes.json(policy, nil) else { return .null }
           value["name"] = nil
           return told(
-            ["component": .text("operator_policy"), "name": LuaValue(json: policy.name), "value": .table(value)],
+            [
+              "component": .text("operator_policy"), "name": LuaValue(json: policy.name),
+              "value": .table(value),
+            ],
             name)
         })
     guard vhost == nil else { return .table(fields) }
@@ -204,7 +211,8 @@ struct DefinitionsFile: Sendable {
         return { broker in try broker.virtualHost(vhost).set(policy, .operator) }
       case let component:
         return { broker in
-          broker.logger.warning("definitions: parameter of '\(component ?? "")' is passed over: no such component")
+          broker.logger.warning(
+            "definitions: parameter of '\(component ?? "")' is passed over: no such component")
         }
       }
     }

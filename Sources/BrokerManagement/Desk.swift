@@ -69,7 +69,8 @@ extension Desk {
   /// Publishes as a channel does, with the same checks of what the message says.
   /// - Returns: whether a queue has it
   func publish(
-    _ body: [UInt8], _ properties: BasicProperties, to name: ByteString, key: ByteString, in vhost: ByteString,
+    _ body: [UInt8], _ properties: BasicProperties, to name: ByteString, key: ByteString,
+    in vhost: ByteString,
     by identity: Identity
   ) async throws -> Bool {
     try await ask { broker in

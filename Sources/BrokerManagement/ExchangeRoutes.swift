@@ -34,7 +34,8 @@ struct ExchangeRoutes: Sendable {
     ]
   }
 
-  private func reports(_ isWanted: @escaping @Sendable (ByteString) -> Bool) async throws -> [ExchangeReport] {
+  private func reports(_ isWanted: @escaping @Sendable (ByteString) -> Bool) async throws -> [ExchangeReport]
+  {
     try await desk.gather { broker in
       broker.vhosts.values.filter { isWanted($0.name) }.sorted { $0.name < $1.name }.flatMap { vhost in
         vhost.exchanges.values.sorted { $0.name < $1.name }

@@ -86,7 +86,9 @@ struct Listing: Sendable {
     return chosen
   }
 
-  private static func putting(_ value: LuaValue, at path: ArraySlice<String>, into item: LuaValue?) -> LuaValue {
+  private static func putting(_ value: LuaValue, at path: ArraySlice<String>, into item: LuaValue?)
+    -> LuaValue
+  {
     guard let name = path.first else { return value }
     var fields: [String: LuaValue] = [:]
     if case .table(let known)? = item { fields = known }

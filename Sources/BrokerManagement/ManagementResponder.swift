@@ -29,13 +29,15 @@ struct ManagementContext: RequestContext {
 
 /// What a user's tags let it do, as in RabbitMQ: an administrator everything, all others read what is theirs.
 enum Role: String, Sendable {
+  /// Whoever may log in.
+  case user
   case management
   case policymaker
   case monitor = "monitoring"
   case administrator
 
   func isHad(by tags: [String]) -> Bool {
-    if tags.contains("administrator") || tags.contains(rawValue) { return true }
+    if self == .user || tags.contains("administrator") || tags.contains(rawValue) { return true }
     return self == .management && (tags.contains("policymaker") || tags.contains("monitoring"))
   }
 
@@ -147,6 +149,8 @@ extension Response {
 struct ManagementResponder: HTTPResponder {
   let routes: [Route]
   let authenticate: Management.Authenticate
+  /// Behind a socket whose file only the broker's owner can open: who comes without credentials is the operator.
+  var isLocal = false
   let logger: Logger
 
   func respond(to request: Request, context: ManagementContext) async throws -> Response {
@@ -216,6 +220,7 @@ struct ManagementResponder: HTTPResponder {
   private func login(_ request: Request, _ context: ManagementContext, _ role: Role) async throws
     -> Management.Login
   {
+    if isLocal, request.headers[.authorization] == nil { return .operator }
     guard let (user, password) = Self.credentials(in: request.headers[.authorization]) else {
       throw Refusal.notAuthorized("Not_Authorized")
     }

@@ -56,7 +56,10 @@ struct NodeRoutes: Sendable {
         let ports = try await desk.server.listeners().map(\.port)
         guard let port = Int(call.names[0]) else { throw Refusal.badRequest("'\(call.names[0])' is no port") }
         return ports.contains(port)
-          ? nil : failed("No active listener", ["missing": .integer(Int64(port)), "ports": .list(ports.map { .integer(Int64($0)) })])
+          ? nil
+          : failed(
+            "No active listener",
+            ["missing": .integer(Int64(port)), "ports": .list(ports.map { .integer(Int64($0)) })])
       },
       check("protocol-listener/:protocol") { call in
         ["amqp", "amqp091", "amqp0.9.1", "http"].contains(call.names[0].lowercased())

@@ -91,7 +91,8 @@ struct PolicyRoutes: Sendable {
     case nil: priority = 0
     case let value?:
       guard let number = value.asInteger else {
-        throw Refusal.badRequest("Validation failed\n\npriority should be a number, actually was \(value.shown)\n")
+        throw Refusal.badRequest(
+          "Validation failed\n\npriority should be a number, actually was \(value.shown)\n")
       }
       priority = number
     }

@@ -93,7 +93,11 @@ extension Server {
     _ report: @escaping @Sendable (ClientConnection) -> Report?
   ) async throws -> [Report] {
     let core = core
-    return try await gather { _ in Array(core.value.connections.values) } _: { $0.vhost == nil ? nil : report($0) }
+    return try await gather { _ in
+      Array(core.value.connections.values)
+    } _: {
+      $0.vhost == nil ? nil : report($0)
+    }
   }
 }
 

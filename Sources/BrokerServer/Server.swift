@@ -12,6 +12,8 @@ package final class Server: Sendable {
   let loop: any EventLoop
   private let group: MultiThreadedEventLoopGroup
   private let listeners: NIOLoopBoundBox<[any NIOCore.Channel]>
+  /// Where clients came in, while nobody is let in.
+  private let suspended: NIOLoopBoundBox<[SocketAddress]>
 
   /// As below, for a broker without a store.
   package convenience init(_ build: @escaping @Sendable () -> Broker) async throws {
@@ -24,10 +26,11 @@ package final class Server: Sendable {
     group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let loop = group.next()
     self.loop = loop
-    (core, listeners) = try await loop.submit {
+    (core, listeners, suspended) = try await loop.submit {
       (
         NIOLoopBoundBox(ServerCore(broker: try build(loop), loop: loop), eventLoop: loop),
-        NIOLoopBoundBox([any NIOCore.Channel](), eventLoop: loop)
+        NIOLoopBoundBox([any NIOCore.Channel](), eventLoop: loop),
+        NIOLoopBoundBox([SocketAddress](), eventLoop: loop)
       )
     }.get()
     let core = core
@@ -66,6 +69,29 @@ package final class Server: Sendable {
   package func listeners() async throws -> [PeerAddress] {
     let listeners = listeners
     return try await loop.submit { listeners.value.map { PeerAddress($0.localAddress) } }.get()
+  }
+
+  /// Ends all connections, and lets nobody in.
+  package func suspend() async throws {
+    let (core, listeners, suspended) = (core, listeners, suspended)
+    let all = try await loop.submit {
+      defer { listeners.value = [] }
+      suspended.value += listeners.value.compactMap(\.localAddress)
+      return listeners.value
+    }.get()
+    for listener in all { try? await listener.close() }
+    try await loop.submit { core.value.closeAll() }.get()
+  }
+
+  /// Lets clients in again, where they came in.
+  /// - Throws: if it cannot be listened there any more
+  package func resume() async throws {
+    let suspended = suspended
+    let places = try await loop.submit {
+      defer { suspended.value = [] }
+      return suspended.value
+    }.get()
+    for place in places { try await listen(host: place.ipAddress ?? "", port: place.port ?? 0) }
   }
 
   /// Runs `work` where the broker lives, between two read batches.

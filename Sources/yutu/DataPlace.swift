@@ -28,6 +28,9 @@ struct DataPlace {
     return FileManager.default.homeDirectoryForCurrentUser.path + "/.local/share/yutu"
   }
 
+  /// Where the operator's command line speaks with the broker.
+  var socket: String? { folder.map { "\($0)/yutu.sock" } }
+
   /// For a person who starts the broker.
   var announcement: String {
     if let folder {

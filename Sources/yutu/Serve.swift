@@ -90,10 +90,11 @@ struct Serve: AsyncParsableCommand {
     }
     let room = try await load(configuration, into: server)
     let loaded = try await room.statuses()
-    let management = management(room, beside: server, level)
+    let management = management(room, beside: server, configuration, level, events)
     do {
       let address = try await server.listen(host: host, port: port)
       let http = try await start(management, configuration)
+      await startLocal(management, DataPlace(configuration))
       announce(configuration, port: address?.port ?? port, http: http, plugins: loaded)
     } catch let error as ExitCode {
       throw error
@@ -136,10 +137,16 @@ struct Serve: AsyncParsableCommand {
     return room
   }
 
-  private func management(_ room: PluginRoom, beside server: Server, _ level: Logger.Level) -> Management {
+  private func management(
+    _ room: PluginRoom, beside server: Server, _ configuration: Configuration, _ level: Logger.Level,
+    _ events: AsyncStream<Signals.Event>.Continuation
+  ) -> Management {
     var logger = Logger(label: "http", factory: { PlainLog(label: $0) })
     logger.logLevel = level
-    return Management(control: room, server: server, version: Version.current, logger: logger) {
+    let node = Management.Node(server: server, environment: configuration.inForce) {
+      events.yield(.signal(SIGTERM))
+    }
+    return Management(control: room, node: node, version: Version.current, logger: logger) {
       user, password, isLoopback in
       let peer = PeerAddress(address: isLoopback ? "127.0.0.1" : "", port: 0, isLoopback: isLoopback)
       guard let identity = try? await server.logIn(user: user, password: password, from: peer) else {
@@ -161,6 +168,14 @@ struct Serve: AsyncParsableCommand {
       // Who did not ask for it gets a broker all the same: the next one on this machine, say.
       guard configuration.said.contains("listen.http_port") else { return nil }
       throw ExitCode(1)
+    }
+  }
+
+  /// For `yutuctl`, which finds it in the data directory.
+  private func startLocal(_ management: Management, _ place: DataPlace) async {
+    guard let path = place.socket else { return }
+    do { try await management.startLocal(path: path) } catch {
+      Console.complain("yutu: cannot listen on \(path): \(error); yutuctl has to use --url")
     }
   }
 

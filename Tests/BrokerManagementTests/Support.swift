@@ -1,5 +1,6 @@
 /// What the tests of BrokerManagement share: a control that says what it is told to say, and requests.
 
+import BrokerCore
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -11,7 +12,6 @@ import NIOPosix
 import Synchronization
 import Testing
 
-import BrokerCore
 @testable import BrokerManagement
 @testable import BrokerScripting
 
@@ -97,7 +97,8 @@ struct House {
     async throws
   {
     let management = Management(
-      control: control, server: nil, version: "1.2.3", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+      control: control, node: nil, version: "1.2.3",
+      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) { user, password, isLoopback in
       switch (user, password) {
       case ("guest", "guest"): isLoopback ? login("guest", ["administrator"]) : nil

@@ -1,0 +1,78 @@
+/// Virtual hosts, and their limits.
+extension Command {
+  static let virtualHosts: [Command] = [
+    Command(
+      "add_vhost", in: .vhosts, "vhost", words: 1...1, "Makes a virtual host.", example: "add_vhost orders"
+    ) { call in
+      call.output.banner("Adding vhost \"\(call.words[0])\" ...")
+      try await call.ask(.put, "vhosts", call.words[0], body: .object([:]))
+    },
+    Command(
+      "delete_vhost", in: .vhosts, "vhost", words: 1...1,
+      "Takes a virtual host away, with all that is in it.", example: "delete_vhost orders"
+    ) { call in
+      call.output.banner("Deleting vhost \"\(call.words[0])\" ...")
+      try await call.expectVirtualHost(call.words[0])
+      try await call.ask(.delete, "vhosts", call.words[0])
+    },
+    Command(
+      "list_vhosts", in: .vhosts, "[column …]", words: 0...20, "Lists virtual hosts.",
+      example: "list_vhosts name description"
+    ) { call in
+      call.output.banner("Listing vhosts ...")
+      let columns = call.columns(["name"])
+      try Columns.check(
+        columns,
+        ["name", "description", "tags", "default_queue_type", "tracing", "cluster_state", "metadata"])
+      call.output.table(columns, try await call.ask(.get, "vhosts").items)
+    },
+    Command(
+      "set_vhost_tags", in: .vhosts, "vhost [tag …]", words: 1...100, "Gives a virtual host tags.",
+      example: "set_vhost_tags orders production"
+    ) { call in
+      let (name, tags) = (call.words[0], call.words.dropFirst())
+      call.output.banner("Setting tags for virtual host \"\(name)\" to [\(tags.joined(separator: ", "))] ...")
+      try await call.expectVirtualHost(name)
+      let known = try await call.ask(.get, "vhosts", name)
+      try await call.ask(
+        .put, "vhosts", name,
+        body: .object([
+          "tags": .list(tags.map { .text($0) }), "description": known["description"] ?? .text(""),
+          "default_queue_type": known["default_queue_type"] ?? .null,
+        ]))
+    },
+    Command(
+      "set_vhost_limits", in: .vhosts, "[-p vhost] definition", words: 1...1,
+      "Bounds a virtual host's connections and queues.",
+      example: "set_vhost_limits -p orders '{\"max-connections\": 100, \"max-queues\": 50}'"
+    ) { call in
+      call.output.banner("Setting vhost limits to \"\(call.words[0])\" for vhost \"\(call.vhost)\" ...")
+      try await call.expectVirtualHost()
+      for (limit, value) in try call.fields(call.words[0]) {
+        try await call.ask(.put, "vhost-limits", call.vhost, limit, body: .object(["value": value]))
+      }
+    },
+    Command(
+      "clear_vhost_limits", in: .vhosts, "[-p vhost]", words: 0...0, "Takes a virtual host's limits away.",
+      example: "clear_vhost_limits -p orders"
+    ) { call in
+      call.output.banner("Clearing vhost \"\(call.vhost)\" limits ...")
+      try await call.expectVirtualHost()
+      for limit in ["max-connections", "max-queues"] {
+        try await call.ask(.delete, "vhost-limits", call.vhost, limit)
+      }
+    },
+    Command(
+      "list_vhost_limits", in: .vhosts, "[-p vhost] [--global]", words: 0...0,
+      "Lists limits of virtual hosts.", example: "list_vhost_limits --global"
+    ) { call in
+      let isGlobal = call.options.isGlobal
+      call.output.banner(
+        isGlobal ? "Listing limits for all vhosts ..." : "Listing limits for vhost \"\(call.vhost)\" ...")
+      let limits = try await call.broker.ask(.get, ["vhost-limits"] + (isGlobal ? [] : [call.vhost])).items
+      call.output.table(
+        ["vhost", "limits"],
+        limits.map { .object(["vhost": $0["vhost"] ?? .null, "limits": $0["value"] ?? .null]) })
+    },
+  ]
+}

@@ -1,0 +1,74 @@
+import Foundation
+
+/// How a command's result is written: rabbitmqctl's formats. Knows no command.
+struct Output: Sendable {
+  enum Format: String, CaseIterable {
+    case table, json, csv
+    case pretty = "pretty_table"
+    case erlang
+  }
+
+  var format = Format.table
+  /// No line that says what is being done.
+  var isQuiet = false
+  /// Nor a table's heads.
+  var isSilent = false
+
+  func banner(_ text: String) {
+    // Who reads JSON wants nothing else, as with rabbitmqctl.
+    if !isQuiet, !isSilent, format != .json, format != .csv { write(text) }
+  }
+
+  func write(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+
+  func table(_ columns: [String], _ rows: [JSON]) {
+    let cells = rows.map { row in columns.map { row[$0] ?? .null } }
+    switch format {
+    case .json:
+      write(
+        JSON.list(cells.map { .object(Dictionary(zip(columns, $0)) { first, _ in first }) }).compact)
+    case .csv:
+      if !isSilent { write(columns.map(Self.quoted).joined(separator: ",")) }
+      for row in cells { write(row.map { Self.quoted($0.shown) }.joined(separator: ",")) }
+    case .pretty: pretty(columns, cells.map { $0.map(\.shown) })
+    case .table, .erlang:
+      if !isSilent, !rows.isEmpty { write(columns.joined(separator: "\t")) }
+      for row in cells { write(row.map(\.shown).joined(separator: "\t")) }
+    }
+  }
+
+  /// Names and values, one a line.
+  func record(_ fields: [(name: String, value: JSON)]) {
+    switch format {
+    case .json:
+      write(JSON.object(Dictionary(fields.map { ($0.name, $0.value) }) { first, _ in first }).compact)
+    default: for field in fields { write("\(field.name): \(field.value.shown)") }
+    }
+  }
+
+  private static func quoted(_ cell: String) -> String {
+    guard cell.contains(where: { ",\"\n".contains($0) }) else { return cell }
+    return "\"" + cell.replacingOccurrences(of: "\"", with: "\"\"") + "\""
+  }
+
+  private func pretty(_ columns: [String], _ rows: [[String]]) {
+    let widths = columns.indices.map { column in
+      ([columns[column]] + rows.map { $0[column] }).map(\.count).max() ?? 0
+    }
+    func line(_ left: String, _ middle: String, _ right: String) -> String {
+      left + widths.map { String(repeating: "─", count: $0 + 2) }.joined(separator: middle) + right
+    }
+    func row(_ cells: [String]) -> String {
+      "│ "
+        + zip(cells, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(
+          separator: " │ ") + " │"
+    }
+    write(line("┌", "┬", "┐"))
+    write(row(columns))
+    for cells in rows {
+      write(line("├", "┼", "┤"))
+      write(row(cells))
+    }
+    write(line("└", "┴", "┘"))
+  }
+}
