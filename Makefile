@@ -14,6 +14,7 @@ serve: release
 release:
 	@scripts/install
 	swift build -c release --product yutu
+	swift build -c release --product yutuctl
 
 test:
 	@scripts/install test
