@@ -27,8 +27,8 @@ extension Queue {
     guard owner == wanted.owner else { throw isLocked }
     try expectSame("durable", "\(wanted.durable && wanted.owner == nil)", "\(durable)", of: described)
     try expectSame("auto_delete", "\(wanted.autoDelete)", "\(autoDelete)", of: described)
-    for name in QueueArgument.all.map(\.name) {
-      try expectSameArgument(name, wanted.arguments, arguments, of: described)
+    for argument in QueueArgument.all where argument.types.contains(type) {
+      try expectSameArgument(argument.name, wanted.arguments, arguments, of: described)
     }
   }
 }

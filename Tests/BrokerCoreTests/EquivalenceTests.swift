@@ -147,6 +147,7 @@ struct ArgumentCase: CustomTestStringConvertible {
     ArgumentCase(["x-single-active-consumer": true], nil),
     ArgumentCase(["x-single-active-consumer": "true"], "{unacceptable_type,longstr}"),
     ArgumentCase(["x-queue-type": "quorum"], nil),
+    ArgumentCase(["x-stream-filter-size-bytes": .int32(1)], nil),
     ArgumentCase(["anything": .void, "x-else": .double(1)], nil),
   ]
 }
@@ -182,5 +183,75 @@ struct ArgumentCase: CustomTestStringConvertible {
         == ProtocolError(
           .preconditionFailed,
           "invalid type 'signedint' for arg 'x-dead-letter-exchange' in queue 'q' in vhost '/'"))
+  }
+
+  /// A stream is durable and belongs to nobody.
+  private static var stream: QueueDefinition {
+    QueueDefinition(name: "s", durable: true, arguments: ["x-queue-type": "stream"])
+  }
+
+  @Test(
+    arguments: [
+      ("x-max-age", "1x", "{}: invalid_max_age"), ("x-max-age", "0s", "{}: invalid_max_age"),
+      ("x-max-age", "h", "{}: invalid_max_age"), ("x-max-age", "1h", nil),
+      ("x-max-age", 5, "{}: {unacceptable_type,long}"),
+      ("x-max-length-bytes", -1, "{}: {value_negative,-1}"), ("x-max-length-bytes", 0, nil),
+      ("x-stream-max-segment-size-bytes", "a", "{}: \"expected integer, got longstr\""),
+      ("x-stream-max-segment-size-bytes", 100, nil),
+      (
+        "x-stream-max-segment-size-bytes", 3_000_000_001,
+        "Exceeded max value for x-stream-max-segment-size-bytes"
+      ),
+      ("x-stream-filter-size-bytes", 15, "Invalid value for  x-stream-filter-size-bytes"),
+      ("x-stream-filter-size-bytes", 255, nil), ("x-initial-cluster-size", 0, "{}: {value_zero,0}"),
+      ("x-queue-leader-locator", "foo", "{}: invalid_queue_locator_arg"),
+      ("x-queue-leader-locator", "balanced", nil),
+      ("x-max-priority", -5, "{} of queue type rabbit_stream_queue"),
+      ("x-message-ttl", 5, "{} of queue type rabbit_stream_queue"),
+      ("x-overflow", "drop-head", "{} of queue type rabbit_stream_queue"),
+      ("x-single-active-consumer", true, "{} of queue type rabbit_stream_queue"),
+      ("x-delivery-limit", 5, "{} of queue type rabbit_stream_queue"), ("x-anything", 5, nil),
+    ] as [(ByteString, FieldValue, String?)])
+  func `a stream has arguments of its own`(name: ByteString, value: FieldValue, text: String?) {
+    var definition = Self.stream
+    definition.arguments[name] = value
+    let expected = text.map {
+      ProtocolError(
+        .preconditionFailed,
+        $0.replacing("{}", with: "invalid arg '\(name)' for queue 's' in vhost '/'", maxReplacements: 1))
+    }
+    let core = Core()
+    #expect(refusal { _ = try core.vhost.declare(definition) } == expected)
+  }
+
+  @Test func `what a stream is not compared by may differ`() throws {
+    let core = Core()
+    _ = try core.vhost.declare(Self.stream)
+    var other = Self.stream
+    other.arguments["x-max-length"] = 5
+    _ = try core.vhost.declare(other)
+    other.arguments["x-max-age"] = "5h"
+    #expect(
+      refusal { _ = try core.vhost.declare(other) }
+        == ProtocolError(
+          .preconditionFailed,
+          "inequivalent arg 'x-max-age' for queue 's' in vhost '/': received the value '5h' of type 'longstr'"
+            + " but current is none"))
+  }
+
+  @Test func `a stream is durable and nobody's own`() {
+    let core = Core()
+    func refused(_ change: (inout QueueDefinition) -> Void) -> String? {
+      var definition = Self.stream
+      change(&definition)
+      return refusal { _ = try core.vhost.declare(definition) }?.text
+    }
+    #expect(
+      refused { $0.durable = false } == "invalid property 'non-durable' for queue 's' in vhost '/'")
+    #expect(
+      refused { $0.autoDelete = true } == "invalid property 'auto-delete' for queue 's' in vhost '/'")
+    #expect(
+      refused { $0.owner = ConnectionID(1) }
+        == "invalid property 'exclusive-owner' for queue 's' in vhost '/'")
   }
 }
