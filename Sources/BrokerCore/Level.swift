@@ -106,6 +106,11 @@ final class Level {
     return takenFromStore(backlog.popFirst(), stored)
   }
 
+  /// The next message will be taken soon, if it is in memory.
+  func announceFirst() {
+    if let stored, let first = backlog.first { _ = stored.mayDeliver(first) }
+  }
+
   /// The next message, that nobody is to get, if it is in memory; else the queue is told when it is.
   func dropFirst() -> QueuedMessage? {
     guard let stored else { return backlog.popFirst() }

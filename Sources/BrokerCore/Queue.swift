@@ -219,10 +219,17 @@ public final class Queue {
   // hot:
   private func takeFirst() -> QueuedMessage? {
     if isExpiring, !dropExpired() { return nil }
-    let taken = levels.count == 1 ? levels[0].takeFirst() : levels.last { !$0.isEmpty }?.takeFirst()
+    let taken = levels.count == 1 ? levels[0].takeFirst() : takeFirstByPriority()
     // The one behind it may be over already: it was waiting for its turn.
     if isExpiring { _ = dropExpired() }
     return taken
+  }
+
+  private func takeFirstByPriority() -> QueuedMessage? {
+    if let taken = levels.last(where: { !$0.isEmpty })?.takeFirst() { return taken }
+    // The store is told of all priorities at once: else each would wait for a sync of its own.
+    for level in levels { level.announceFirst() }
+    return nil
   }
 
   /// What was not there, or could not be given, is and can.

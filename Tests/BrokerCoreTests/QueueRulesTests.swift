@@ -235,6 +235,19 @@ import Testing
     #expect(core.store.messageCount == 0)
   }
 
+  @Test func `the priorities of a queue that was at rest wait for one sync together`() throws {
+    let queue = try core.queue("q", arguments: ["x-max-priority": .int64(9)])
+    for (body, priority) in [("low", 1), ("high", 9), ("middle", 5)] as [(String, UInt8)] {
+      _ = try publish(body, to: "q", priority: priority)
+    }
+    core.settle()
+    let holder = Holder()
+    try holder.consume(queue)
+    core.turn()
+    core.store.settleOne()
+    #expect(holder.collector.texts == ["high", "middle", "low"])
+  }
+
   @Test func `one consumer is active, and the next when it goes`() throws {
     let queue = try core.queue("q", arguments: ["x-single-active-consumer": true])
     let (first, second) = (Holder(), Holder())
