@@ -1,5 +1,6 @@
 """The broker under test: one that we start and stop, or one that runs elsewhere. Knows no AMQP."""
 
+import shutil
 import socket
 
 from . import places
@@ -13,14 +14,17 @@ class OwnBroker:
 
     is_ours = True
 
-    def __init__(self, name, plugins=None):
+    def __init__(self, name, plugins=None, in_memory=True):
         program = places.broker_program()
         if not program.exists():
             raise Missed(f"no broker at {program}: build it first, or set YUTU")
         self.name = name
         self.host = "127.0.0.1"
+        data = ":memory:" if in_memory else places.WORK / "data" / name
+        if not in_memory:
+            shutil.rmtree(data, ignore_errors=True)
         self.process = Process(
-            [program, "serve", "--port", "0", "--http-port", "0", "--data-dir", ":memory:"]
+            [program, "serve", "--port", "0", "--http-port", "0", "--data-dir", data]
             + ["--plugins", plugins or places.ROOT / "plugins"],
             merged=True,
             cwd=places.ROOT,

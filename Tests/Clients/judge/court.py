@@ -70,7 +70,7 @@ def run(name, address):
         if address:
             broker = OtherBroker(address)
         elif not suite.starts_brokers:
-            broker = OwnBroker(name, plugins=suite.plugins())
+            broker = OwnBroker(name, plugins=suite.plugins(), in_memory=suite.in_memory)
         verdict = suite.run(broker)
     except (Unavailable, Missed) as error:
         verdict.failed.append(f"{name}: {error}")

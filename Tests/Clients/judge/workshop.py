@@ -85,9 +85,10 @@ def source(name: str, version: str) -> Path:
         unpacked = places.WORK / "unpacked"
         shutil.rmtree(unpacked, ignore_errors=True)
         unpacked.mkdir()
-        call(["tar", "-xzf", download / f"{name}-{version}.tar.gz", "-C", unpacked], seconds=60)
+        stem = f"{name.replace('-', '_')}-{version}"  # PEP 625
+        call(["tar", "-xzf", download / f"{stem}.tar.gz", "-C", unpacked], seconds=60)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        (unpacked / f"{name}-{version}").rename(kept)
+        (unpacked / stem).rename(kept)
     tree = places.WORK / "trees" / name
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(kept, tree)

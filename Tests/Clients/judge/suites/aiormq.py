@@ -31,7 +31,7 @@ class Aiormq(PytestSuite):
     select = "not amqps and not ssl"  # TLS is issue 8
     seconds = 900
 
-    def adapt(self, broker):
+    def adapt(self, brokers):
         with (self.tree / "tests" / "conftest.py").open("a") as fixtures:
             fixtures.write(FIXTURES)
-        return {"BROKER_HOST": broker.host, "BROKER_PORT": str(broker.port)}
+        return {"BROKER_HOST": brokers[0].host, "BROKER_PORT": str(brokers[0].port)}

@@ -10,5 +10,5 @@ class PyAmqp(PytestSuite):
     select = "not tls"  # TLS is issue 8
     seconds = 300
 
-    def adapt(self, broker):
-        return {"RABBITMQ_HOST": broker.host, "RABBITMQ_5672_TCP": str(broker.port)}
+    def adapt(self, brokers):
+        return {"RABBITMQ_HOST": brokers[0].host, "RABBITMQ_5672_TCP": str(brokers[0].port)}

@@ -4,6 +4,7 @@
 class Suite:
     name = ""
     starts_brokers = False  # it starts its own, and gets none from us
+    in_memory = True  # the broker keeps nothing
 
     def absent(self):
         """Why the suite is not there at all, or None."""
