@@ -59,7 +59,7 @@ class Worker:
 
 @contextlib.contextmanager
 def scene(queue, **settings):
-    """A folder and a queue for the tasks of one scene, which are deleted in the end. Gives the module `tasks`."""
+    """A folder and a queue for one scene, which are deleted in the end. Gives the module `tasks`."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="frameworks-"))
     os.environ.update(TASK_QUEUE=queue, TASK_FOLDER=str(folder), **settings)
     import tasks
