@@ -3,6 +3,7 @@ import HeapModule
 
 /// The messages of a queue that are ready, in order. Knows no consumer and no store.
 ///
+///     front       what a quorum queue got back, before all others
 ///     returned    a heap, by position
 ///     window ──> paged ──> tail
 ///     in memory   in the store alone   in memory until the store has it
@@ -11,6 +12,7 @@ import HeapModule
 /// exactly where it was: the next message is the smaller of the heap's and the line's. Only a queue that holds
 /// more than it may in memory has a part that is paged.
 struct Backlog {
+  private var front = Deque<QueuedMessage>()
   private var window = Deque<QueuedMessage>()
   private var returned = Heap<QueuedMessage>()
   private var tail = Deque<QueuedMessage>()
@@ -37,9 +39,11 @@ struct Backlog {
 
   init(ledger: Ledger) { self.ledger = ledger }
 
-  var count: Int { window.count + returned.count + paged.count + tail.count }
+  var count: Int { window.count + returned.count + paged.count + tail.count + front.count }
   // hot:
-  var isEmpty: Bool { window.isEmpty && returned.isEmpty && paged.count == 0 && tail.isEmpty }
+  var isEmpty: Bool {
+    window.isEmpty && returned.isEmpty && paged.count == 0 && tail.isEmpty && front.isEmpty
+  }
   /// There is room in memory for what comes, and nothing before it is elsewhere.
   // hot:
   var hasRoom: Bool { paged.count == 0 && tail.isEmpty && ledger.allows(weight) }
@@ -63,6 +67,12 @@ struct Backlog {
   mutating func putBack(_ queued: QueuedMessage) {
     weigh(queued, 1)
     returned.insert(queued)
+  }
+
+  /// Behind those that came back before it, and before all others.
+  mutating func putFirst(_ queued: QueuedMessage) {
+    weigh(queued, 1)
+    front.append(queued)
   }
 
   /// It leaves memory when the store has it.
@@ -91,6 +101,7 @@ struct Backlog {
   /// The first message, if it is in memory.
   // hot:
   var first: QueuedMessage? {
+    if let first = front.first { return first }
     let line = window.first ?? (paged.count == 0 ? tail.first : nil)
     guard let back = returned.min else { return line }
     if let line { return line.position < back.position ? line : back }
@@ -101,9 +112,11 @@ struct Backlog {
   mutating func popFirst() -> QueuedMessage? {
     guard let first else { return nil }
     weigh(first, -1)
-    if let front = window.first, front.position == first.position {
+    if !front.isEmpty {
+      front.removeFirst()
+    } else if let next = window.first, next.position == first.position {
       window.removeFirst()
-    } else if let front = tail.first, front.position == first.position {
+    } else if let next = tail.first, next.position == first.position {
       tail.removeFirst()
     } else {
       returned.removeMin()
@@ -113,6 +126,7 @@ struct Backlog {
 
   /// Takes out all; what is paged is only forgotten.
   mutating func removeAll(_ each: (QueuedMessage) -> Void = { _ in }) {
+    for queued in front { each(queued) }
     for queued in window { each(queued) }
     for queued in returned.unordered { each(queued) }
     for queued in tail { each(queued) }
@@ -193,6 +207,8 @@ public struct QueuedMessage: Comparable {
   /// Of its queue's levels.
   var priority: UInt8 = 0
   public var redelivered = false
+  /// How often it came back; only quorum queues count.
+  public var deliveryCount: UInt32 = 0
   /// A filter failed on it once.
   var filterFailed = false
   /// The journal has it to make room in memory, not to keep it.
@@ -202,7 +218,16 @@ public struct QueuedMessage: Comparable {
   // hot:
   var extra: StoredExtra? {
     guard expires != 0 || redelivered else { return nil }
-    return StoredExtra(expiresMilliseconds: expires, isRedelivered: redelivered)
+    return StoredExtra(expiresMilliseconds: expires, isRedelivered: redelivered, note: note)
+  }
+
+  /// The count of its deliveries, as the store keeps it.
+  var note: [UInt8] { deliveryCount == 0 ? [] : withUnsafeBytes(of: deliveryCount.bigEndian) { Array($0) } }
+
+  /// - Parameter note: what `note` was
+  mutating func restore(_ note: [UInt8]) {
+    guard note.count == 4 else { return }
+    deliveryCount = note.reduce(0) { $0 << 8 | UInt32($1) }
   }
 
   public static func == (left: QueuedMessage, right: QueuedMessage) -> Bool {

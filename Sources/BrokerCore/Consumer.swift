@@ -57,6 +57,12 @@ public final class Consumer {
     deliveries.append(Delivery(tag: tag, queued: queued, consumer: self, limited: true))
   }
 
+  /// How many milliseconds it may hold a message; 0: as long as it likes.
+  public var timeoutMilliseconds: Int64 {
+    arguments["x-consumer-timeout"]?.integer ?? queue.rules.consumerTimeoutMilliseconds
+      ?? queue.vhost.broker.settings.consumerTimeoutMilliseconds
+  }
+
   /// The queue is gone: the client is told, if it wants to know.
   public func cancelledByQueue() { outlet.consumerCancelled(tag) }
 }

@@ -35,7 +35,20 @@ extension Queue {
     vhost.broker.later.append(
       LaterMessage(
         vhost: vhost, goal: .deadLetterExchange(exchange), message: message, identity: .none,
-        hops: vhost.broker.later.hops + 1, whenPublished: { [self] in leave(queued) }))
+        hops: vhost.broker.later.hops + 1,
+        whenPublished: { [self] isEverywhere in
+          if isEverywhere || !rules.keepsDeadLetters { leave(queued) } else { dieLater(queued, reason) }
+        }))
+  }
+
+  /// Milliseconds until a dead letter that had nowhere to go, or was refused, tries again: RabbitMQ's are 180,000.
+  private static let retryMilliseconds: Int64 = 10_000
+
+  /// With `x-dead-letter-strategy` at-least-once. Until then it is in the queue, and nobody gets it.
+  private func dieLater(_ queued: QueuedMessage, _ reason: Death.Reason) {
+    vhost.broker.deadlines.after(milliseconds: Self.retryMilliseconds) { [handle = timerHandle()] in
+      handle.queue?.die(queued, reason)
+    }
   }
 
   private func deadLetter(
@@ -58,15 +71,18 @@ extension Queue {
 
 extension VirtualHost {
   /// Publishing filters do not see dead letters: they were seen when they were published.
-  func publishDeadLetter(_ message: Message, to exchange: Exchange) {
+  /// - Returns: whether it goes anywhere, and all who are to have it do
+  func publishDeadLetter(_ message: Message, to exchange: Exchange) -> Bool {
     let deaths = Deaths(of: message)
     guard let destinations = try? route(message, from: exchange, publisher: .none), !destinations.isDropped
     else {
-      return
+      return false
     }
+    var isEverywhere = !destinations.queues.isEmpty
     for queue in destinations.queues where !deaths.isCycle(to: queue.name) {
-      _ = queue.offer(message, by: .none)
+      if case .full = queue.offer(message, by: .none) { isEverywhere = false }
     }
+    return isEverywhere
   }
 }
 

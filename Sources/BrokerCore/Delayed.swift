@@ -53,7 +53,7 @@ final class Delayed {
     let sequel = LaterMessage(
       vhost: vhost, goal: goal.ofLater, message: delayed.message, identity: identity,
       delayedMilliseconds: milliseconds, hops: hops,
-      whenPublished: { [self] in if delayed.ticket != 0 { stored?.remove(delayed) } })
+      whenPublished: { [self] _ in if delayed.ticket != 0 { stored?.remove(delayed) } })
     broker.deadlines.after(milliseconds: after) { [self] in
       if case .exchange(let name) = goal, vhost.exchanges[name]?.type is Unavailable {
         held[name, default: []].append(sequel)

@@ -25,13 +25,14 @@ public struct Delivery {
 public enum Settlement: Sendable {
   case acknowledged
   case rejected(requeue: Bool)
+  /// Whoever held it is gone.
+  case abandoned
 }
 
 public final class Deliveries {
   /// In the order of their tags. Settled ones in the middle stay as gaps until they are the most.
   private var entries = Deque<Delivery>()
   private var gaps = 0
-  private var lastTag: UInt64 = 0
   /// `basic.qos` with global: how many unsettled messages all consumers of the channel may share; 0 is no
   /// limit.
   public private(set) var limit = 0
@@ -41,6 +42,10 @@ public final class Deliveries {
   public init() {}
 
   public var count: Int { entries.count - gaps }
+  /// The first is never a gap.
+  public var oldest: Delivery? { entries.first }
+  /// Of the delivery that was made last.
+  public private(set) var lastTag: UInt64 = 0
 
   // hot:
   var hasCredit: Bool { limit == 0 || limited < limit }

@@ -19,8 +19,9 @@ struct LaterMessage {
   var delayedMilliseconds: Int64?
   /// How many messages of the broker's own led to this one.
   let hops: Int
-  /// It is where it has to go, or nowhere: whatever kept it until then need not any more.
-  var whenPublished: (() -> Void)?
+  /// It is where it has to go, or nowhere: whatever kept it until then need not any more, or tries again unless it is
+  /// everywhere.
+  var whenPublished: ((_ everywhere: Bool) -> Void)?
 }
 
 public final class Later {
@@ -53,8 +54,8 @@ public final class Later {
     for _ in 0..<Self.mostATurn {
       guard let next = line.popFirst() else { return }
       hops = next.hops
-      next.vhost.publishLater(next)
-      next.whenPublished?()
+      let isEverywhere = next.vhost.publishLater(next)
+      next.whenPublished?(isEverywhere)
     }
   }
 }
@@ -86,29 +87,37 @@ extension VirtualHost {
       .messageDropped(DroppedMessage(later.message, vhost: name, reason: reason)))
   }
 
-  func publishLater(_ later: LaterMessage) {
+  /// - Returns: whether there was somewhere to go, and it is there
+  fileprivate func publishLater(_ later: LaterMessage) -> Bool {
     switch later.goal {
     case .queue(let name, let filtered):
       guard let queue = name.withOctets({ queue(named: $0) }) else {
-        return drop(later, "no queue '\(name)'")
+        drop(later, "no queue '\(name)'")
+        return false
       }
       switch queue.offer(later.message, by: later.identity, filtered: filtered) {
-      case .taken, .dropped: break
+      case .taken, .dropped: return true
       case .refused(let reason): drop(later, reason)
       case .full: drop(later, "\(queue.described) is full")
       }
+      return false
     case .exchange(let name, let filtered):
-      guard let exchange = exchanges[name] else { return drop(later, "no \(describedExchange(name))") }
+      guard let exchange = exchanges[name] else {
+        drop(later, "no \(describedExchange(name))")
+        return false
+      }
       do throws(ProtocolError) {
         _ = try publish(
           later.message, to: exchange, by: later.identity, filtered: filtered,
           delayedMilliseconds: later.delayedMilliseconds)
+        return true
       } catch {
         drop(later, error.text)
+        return false
       }
     case .deadLetterExchange(let name):
-      guard let exchange = exchanges[name] else { return }
-      publishDeadLetter(later.message, to: exchange)
+      guard let exchange = exchanges[name] else { return false }
+      return publishDeadLetter(later.message, to: exchange)
     }
   }
 }

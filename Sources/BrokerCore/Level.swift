@@ -12,6 +12,8 @@ final class Level {
   private(set) var stored: StoredQueue?
   /// Persistent messages are given to the journal.
   private let keepsMessages: Bool
+  /// So are all others.
+  private let keepsTransient: Bool
   private let journal: Journal?
   private var lastPosition: UInt64 = 0
   private var isReading = false
@@ -26,6 +28,7 @@ final class Level {
     backlog = Backlog(ledger: broker.ledger)
     journal = broker.journal
     keepsMessages = queue.durable && journal != nil
+    keepsTransient = queue.type == .quorum
     if let stored {
       self.stored = stored
       stored.level = self
@@ -65,7 +68,7 @@ final class Level {
   // hot:
   private func keep(_ queued: inout QueuedMessage, unlessTakenBy consumer: Consumer?) {
     guard let stored else { return }
-    if queued.message.isPersistent, !(consumer?.noAck ?? false) {
+    if queued.message.isPersistent || keepsTransient, !(consumer?.noAck ?? false) {
       queued.ticket = stored.append(queued.message, at: queued.position, extra: queued.extra)
       if consumer != nil { stored.delivered(queued) }
     } else {
@@ -92,6 +95,30 @@ final class Level {
 
   /// To where it was.
   func putBack(_ queued: QueuedMessage) { backlog.putBack(queued) }
+
+  /// Before all others; the store notes how often it came back.
+  func putFirst(_ queued: QueuedMessage) {
+    var back = queued
+    if let stored, queued.ticket != 0 {
+      back.ticket = stored.rewrite(queued, as: queued.message, extra: queued.extra ?? StoredExtra())
+    }
+    backlog.putFirst(back)
+  }
+
+  /// Behind all others, as if it came now.
+  func moveToEnd(_ queued: QueuedMessage) {
+    lastPosition += 1
+    var back = QueuedMessage(message: queued.message, position: lastPosition)
+    back.priority = priority
+    back.expires = queued.expires
+    back.redelivered = true
+    back.deliveryCount = queued.deliveryCount
+    if let stored, queued.ticket != 0 {
+      back.ticket = stored.append(back.message, at: back.position, extra: back.extra)
+      stored.remove(queued)
+    }
+    append(back)
+  }
 
   // MARK: out
 
@@ -163,7 +190,8 @@ final class Level {
     guard queued.ticket != 0, let stored else { return back }
     // It comes back as one that was delivered.
     let extra = StoredExtra(
-      dueMilliseconds: dueMilliseconds, expiresMilliseconds: queued.expires, isRedelivered: true)
+      dueMilliseconds: dueMilliseconds, expiresMilliseconds: queued.expires, isRedelivered: true,
+      note: queued.note)
     back.ticket = stored.rewrite(queued, as: message, extra: extra)
     return back
   }
@@ -211,6 +239,8 @@ final class Level {
       queued.expires = record.extra.expiresMilliseconds
       if queued.expires != 0 { queue.isExpiring = true }
       queued.redelivered = record.extra.isRedelivered || record.position <= stored.recoveredUpTo
+      if !record.extra.note.isEmpty { queued.restore(record.extra.note) }
+      if keepsTransient, queued.redelivered { queued.deliveryCount = max(1, queued.deliveryCount) }
       if record.isTransient {
         transient = (
           (transient?.positions.lowerBound ?? record.position)..<next,

@@ -25,6 +25,8 @@ public final class Queue {
   /// Those of the broker's filters that are for this queue.
   public private(set) var enqueueFilters: [any MessageFilter] = []
   private var deliverFilters: [any MessageFilter] = []
+  /// Consumers see messages as they came.
+  private var showsAsIs = true
 
   /// Bindings that lead here.
   var incoming: Set<Binding> = []
@@ -72,6 +74,7 @@ public final class Queue {
     let hooks = vhost.broker.hooks
     enqueueFilters = hooks.enqueueFilters.filter { $0.isFor(vhost: vhost.name, name: name) }
     deliverFilters = hooks.deliverFilters.filter { $0.isFor(vhost: vhost.name, name: name) }
+    showsAsIs = deliverFilters.isEmpty && type != .quorum
   }
 
   /// Policies changed: what they ask for is done at once, for messages that are here too.
@@ -242,7 +245,7 @@ public final class Queue {
 
   @inline(__always)
   private func hand(_ queued: QueuedMessage, to consumer: Consumer) {
-    guard deliverFilters.isEmpty else { return handFiltered(queued, to: consumer) }
+    guard showsAsIs else { return handFiltered(queued, to: consumer) }
     handUnfiltered(queued, to: consumer)
   }
 
@@ -262,7 +265,8 @@ public final class Queue {
 
   /// - Returns: the message as its consumer is to see it; nil if it does not get it
   private func filtered(_ queued: QueuedMessage, for identity: Identity) -> Message? {
-    var shown = queued.message
+    var shown = queued.deliveryCount > 0 ? queued.counted : queued.message
+    guard !deliverFilters.isEmpty else { return shown }
     let context = FilterContext(
       vhost: vhost, identity: identity, queue: self, redelivered: queued.redelivered)
     for filter in deliverFilters {
@@ -305,10 +309,9 @@ public final class Queue {
   public func get(_ getter: Consumer) -> Got {
     wasUsed()
     while let queued = takeFirst() {
-      guard let shown = deliverFilters.isEmpty ? queued.message : filtered(queued, for: getter.identity)
-      else {
-        continue
-      }
+      guard var shown = showsAsIs ? queued.message : filtered(queued, for: getter.identity) else { continue }
+      // A consumer is told when a message comes again; a getter always.
+      if type == .quorum, queued.deliveryCount == 0 { shown = queued.counted }
       let tag = getter.deliveries.nextTag()
       if getter.noAck {
         leave(queued)
@@ -328,9 +331,13 @@ public final class Queue {
   func settle(_ queued: QueuedMessage, _ settlement: Settlement) {
     unsettledCount -= 1
     guard !isDeleted else { return }
-    guard case .rejected(let requeue) = settlement else { return leave(queued) }
-    guard requeue else { return die(queued, .rejected) }
-    putBack(queued)
+    switch settlement {
+    case .acknowledged: leave(queued)
+    case .rejected(requeue: false): die(queued, .rejected)
+    case .rejected, .abandoned:
+      guard type == .quorum else { return putBack(queued) }
+      if case .abandoned = settlement { giveBack(queued, toFront: true) } else { giveBack(queued) }
+    }
   }
 
   /// The message is not in the queue any more.
@@ -357,7 +364,10 @@ public final class Queue {
 
   /// - Throws: 403 if somebody consumes exclusively, or if this one wants to and is not alone.
   public func subscribe(_ consumer: Consumer) throws(ProtocolError) {
-    if consumers.hasExclusive || (consumer.exclusive && (!consumers.isEmpty || rules.singleActive)) {
+    // A quorum queue knows no exclusive consumers: it does not even refuse them.
+    if type != .quorum,
+      consumers.hasExclusive || (consumer.exclusive && (!consumers.isEmpty || rules.singleActive))
+    {
       throw ProtocolError(.accessRefused, "\(described) in exclusive use")
     }
     consumers.insert(consumer)

@@ -19,10 +19,16 @@ struct QueueRules {
   let overflow: Overflow
   /// `x-max-priority`.
   let priorityMaximum: UInt8
+  /// `x-consumer-timeout`.
+  let consumerTimeoutMilliseconds: Int64?
   /// `x-single-active-consumer`.
   let singleActive: Bool
   let deadLetterExchange: ByteString?
   let deadLetterKey: ByteString?
+  /// `x-delivery-limit`: how often a message may come back to a quorum queue.
+  let deliveryLimit: Int64?
+  /// `x-dead-letter-strategy`: a message stays until all queues that it goes to have it.
+  let keepsDeadLetters: Bool
 
   /// Publishers are refused when it is full.
   let refusesWhenFull: Bool
@@ -35,16 +41,23 @@ struct QueueRules {
     expiresMilliseconds = number("x-expires")
     countMaximum = number("x-max-length").map { Int(clamping: $0) } ?? .max
     octetsMaximum = number("x-max-length-bytes").map { Int(clamping: $0) } ?? .max
+    let isQuorum = QueueType(arguments) == .quorum
     overflow =
       switch arguments["x-overflow"]?.string {
       case "reject-publish": .rejectPublish
-      case "reject-publish-dlx": .rejectPublishDeadLetter
+      // A quorum queue knows it not, as in RabbitMQ.
+      case "reject-publish-dlx" where !isQuorum: .rejectPublishDeadLetter
       default: .dropHead
       }
     priorityMaximum = number("x-max-priority").map { UInt8(clamping: $0) } ?? 0
+    consumerTimeoutMilliseconds = number("x-consumer-timeout")
     singleActive = arguments["x-single-active-consumer"] == true
     deadLetterExchange = arguments["x-dead-letter-exchange"]?.string
     deadLetterKey = arguments["x-dead-letter-routing-key"]?.string
+    deliveryLimit = isQuorum ? arguments["x-delivery-limit"]?.integer : nil
+    keepsDeadLetters =
+      isQuorum && arguments["x-dead-letter-strategy"] == "at-least-once" && overflow == .rejectPublish
+      && deadLetterExchange != nil
     let isBounded = countMaximum != .max || octetsMaximum != .max
     refusesWhenFull = isBounded && overflow != .dropHead
     dropsWhenFull = isBounded && overflow == .dropHead

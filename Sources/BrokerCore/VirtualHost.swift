@@ -368,6 +368,7 @@ public final class VirtualHost {
       return queue
     }
     try definition.checkArguments(in: self)
+    try definition.checkQuorum("queue '\(definition.name)' in vhost '\(name)'")
     let queue = Queue(definition, vhost: self)
     adopt(queue)
     queue.define()

@@ -44,6 +44,7 @@ final class ClientChannel {
   var transaction: Transaction?
 
   let deliveries = Deliveries()
+  var deliveryTimes = DeliveryTimes()
   var consumers: [ByteString: Consumer] = [:]
   /// Which of them is served first when all may be.
   private var turn = 0
@@ -290,6 +291,13 @@ final class ClientChannel {
 
   // MARK: the end
 
+  /// Ends for a reason that is no method's.
+  func end(_ error: ProtocolError) {
+    guard state == .open else { return }
+    current = MethodID(0, 0)
+    fail(error)
+  }
+
   /// The peer did what it must not: this channel ends, or with a hard error its connection.
   private func fail(_ error: ProtocolError) {
     guard !error.code.closesConnection else { return connection.fail(error, method: current) }
@@ -334,7 +342,7 @@ final class ClientChannel {
     let rolledBack = transaction?.settlements.map(\.delivery) ?? []
     transaction = nil
     deliveries.restore(rolledBack)
-    settleAll(.rejected(requeue: true))
+    settleAll(.abandoned)
   }
 
   var consumedQueues: [Queue] { consumers.values.map(\.queue) }

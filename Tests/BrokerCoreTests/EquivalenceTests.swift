@@ -164,7 +164,8 @@ struct ArgumentCase: CustomTestStringConvertible {
   @Test(arguments: ArgumentCase.all)
   func `a queue argument has to be of its type and in its range`(_ table: ArgumentCase) throws {
     let core = Core()
-    let refused = refusal { try core.queue("q", arguments: table.arguments) }
+    let isDurable = table.arguments["x-queue-type"] == "quorum"
+    let refused = refusal { try core.queue("q", durable: isDurable, arguments: table.arguments) }
     guard let problem = table.problem else {
       #expect(refused == nil)
       return

@@ -253,7 +253,7 @@ private final class Play {
     switch settlement {
     case .acknowledged: fates.acked += 1
     case .rejected(requeue: false): fates.rejected += 1
-    case .rejected(requeue: true):
+    case .rejected, .abandoned:
       if held.queue.queue.isDeleted { fates.lostWithQueue += 1 } else { held.queue.putBack(held.copy) }
     }
   }

@@ -31,7 +31,7 @@ extension ClientChannel {
     let outlet = Subscription(tag: tag, channel: self)
     let consumer = Consumer(
       tag: tag, queue: queue, noAck: method.noAck, exclusive: method.exclusive,
-      priority: isReply ? 0 : try priority(method.arguments, queue), prefetch: prefetch,
+      priority: isReply ? 0 : try checkedPriority(method.arguments, queue), prefetch: prefetch,
       arguments: method.arguments, identity: connection.identity, deliveries: deliveries, outlet: outlet)
     try queue.subscribe(consumer)
     consumers[tag] = consumer
@@ -54,12 +54,35 @@ extension ClientChannel {
     return queue
   }
 
-  private func priority(_ arguments: FieldTable, _ queue: Queue) throws(ProtocolError) -> Int {
-    guard arguments["x-stream-offset"] == nil else {
+  /// - Throws: 406 for an argument that is wrong, 540 for what the type of queue cannot do
+  private func checkedPriority(_ arguments: FieldTable, _ queue: Queue) throws(ProtocolError) -> Int {
+    let priority = try priority(arguments, queue)
+    let unknown: ByteString? =
+      if arguments["x-stream-offset"] != nil {
+        "x-stream-offset"
+      } else if queue.type == .quorum,
+        arguments["x-cancel-on-ha-failover"] != nil
+      { "x-cancel-on-ha-failover" } else { nil }
+    if let unknown {
       throw ProtocolError(
         .preconditionFailed,
-        "invalid arg 'x-stream-offset' for \(queue.described) of queue type rabbit_classic_queue")
+        "invalid arg '\(unknown)' for \(queue.described) of queue type rabbit_\(queue.type.rawValue)_queue")
     }
+    if let value = arguments["x-cancel-on-ha-failover"] {
+      guard case .boolean = value else {
+        throw ProtocolError(
+          .preconditionFailed,
+          "invalid arg 'x-cancel-on-ha-failover' for \(queue.described): {unacceptable_type,\(value.typeName)}"
+        )
+      }
+    }
+    guard queue.type != .quorum || deliveries.limit == 0 else {
+      throw ProtocolError(.notImplemented, "\(queue.described) does not support global qos")
+    }
+    return priority
+  }
+
+  private func priority(_ arguments: FieldTable, _ queue: Queue) throws(ProtocolError) -> Int {
     guard let value = arguments["x-priority"] else { return 0 }
     guard let number = value.integer else {
       throw ProtocolError(
@@ -97,6 +120,12 @@ extension ClientChannel {
 
   func get(_ method: BasicGet) throws(ProtocolError) {
     let queue = try queueToRead(method.queue)
+    guard !queue.refusesGetters else {
+      throw ProtocolError(
+        .resourceLocked,
+        "cannot obtain access to locked \(queue.described). basic.get operations are not supported by quorum "
+          + "queues with single active consumer")
+    }
     let getter = Consumer(
       tag: "", queue: queue, noAck: method.noAck, identity: connection.identity, deliveries: deliveries,
       outlet: Subscription(tag: "", channel: self))

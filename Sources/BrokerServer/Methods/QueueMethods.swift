@@ -18,6 +18,10 @@ extension ClientChannel {
       let name = asked.isEmpty ? generatedName ?? ServerNames.queue() : asked
       if asked.isEmpty { generatedName = name }
       let isNew = !vhost.hasQueue(name)
+      if asked.isEmpty, QueueType(method.arguments) == .quorum {
+        throw ProtocolError(
+          .preconditionFailed, "Cannot declare a server-named queue for type rabbit_quorum_queue")
+      }
       try check(.configure, queue: name)
       if isNew { try vhost.checkQueueLimit(for: name) }
       if isNew, let deadLetters = method.arguments["x-dead-letter-exchange"]?.string {
@@ -64,6 +68,12 @@ extension ClientChannel {
     var doomed: Queue?
     if let queue = name.bytes.withUnsafeBytes({ vhost.queue(named: $0) }) {
       guard queue.owner == nil || queue.owner == connection.id else { throw queue.isLocked }
+      if queue.type == .quorum, method.ifUnused || method.ifEmpty {
+        throw ProtocolError(
+          .notImplemented,
+          "cannot delete \(queue.described). queue.delete operations with "
+            + "\(method.ifUnused ? "if-unused" : "if-empty") flag set are not supported by quorum queues")
+      }
       if method.ifEmpty, queue.readyCount > 0 {
         throw ProtocolError(.preconditionFailed, "\(queue.described) not empty")
       }
