@@ -81,6 +81,11 @@ package struct ConfigurationKey: Sendable {
       "limits.handshake_seconds", "Seconds that a client has from connecting to connection.open.",
       in: 1...3600,
       get: { $0.settings.handshakeSeconds }, set: { $0.settings.handshakeSeconds = $1 }),
+    integer(
+      "limits.consumer_timeout",
+      "Milliseconds that a consumer may hold a message unacknowledged; then its channel is closed. 0: no limit.",
+      in: 0...1 << 50, get: { Int($0.settings.consumerTimeoutMilliseconds) },
+      set: { $0.settings.consumerTimeoutMilliseconds = Int64($1) }),
     texts(
       "auth.chain",
       "Who is asked at a login, in this order: internal, and plugins. If it is not set: internal, then all "

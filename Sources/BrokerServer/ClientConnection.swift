@@ -47,6 +47,8 @@ final class ClientConnection {
   private let startedAt: UInt64
   private var lastReceivedAt: UInt64
   private var lastSentAt: UInt64
+  /// When it was last looked how long messages are held.
+  private var timesLookedAt: UInt64 = 0
   /// Milliseconds since 1970.
   let connectedAt: UInt64
   private(set) var receivedOctets: UInt64 = 0
@@ -553,6 +555,10 @@ final class ClientConnection {
     // What channels remember of their last publish spares them the look at answers that grow old.
     if access.asksAuthorizers {
       for channel in channels.values { channel.publishing.forgetExchange() }
+    }
+    if now &- timesLookedAt >= 1_000_000_000 {
+      timesLookedAt = now
+      for channel in channels.values { channel.endIfHeldTooLong(now: now) }
     }
     switch phase {
     case .awaitingHeader, .running:
