@@ -199,7 +199,7 @@ struct DefinitionsFile: Sendable {
   private func parameters(_ only: ByteString?) throws -> [Step] {
     try items("parameters").compactMap { item in
       let vhost = try place(item, only)
-      let value = Fields(fields: try item.table("value") ?? [:])
+      let value = Fields(fields: try item.pairs("value") ?? [:])
       switch try item.text("component") {
       case "vhost-limits":
         let limits = VirtualHostLimits(
@@ -258,10 +258,15 @@ struct DefinitionsFile: Sendable {
       let toQueue = try item.text("destination_type") != "exchange"
       return { broker in
         let vhost = try broker.virtualHost(vhost)
-        let destination: Binding.Destination =
-          toQueue ? .queue(try vhost.queue(name)) : .exchange(try vhost.exchange(name))
-        try vhost.bind(
-          source: try vhost.exchange(source), to: destination, key: key, arguments: arguments)
+        do {
+          let destination: Binding.Destination =
+            toQueue ? .queue(try vhost.queue(name)) : .exchange(try vhost.exchange(name))
+          try vhost.bind(
+            source: try vhost.exchange(source), to: destination, key: key, arguments: arguments)
+        } catch let error as ProtocolError where error.code == .notFound {
+          // RabbitMQ exports bindings of internal exchanges, and not these.
+          broker.logger.warning("definitions: binding '\(key)' is passed over: \(error.text)")
+        }
       }
     }
   }

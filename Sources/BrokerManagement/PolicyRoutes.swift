@@ -77,7 +77,7 @@ struct PolicyRoutes: Sendable {
     guard let pattern = try fields.text("pattern") else {
       throw fields.missing("pattern", "a regular expression")
     }
-    guard let definition = try fields.table("definition") else {
+    guard let definition = try fields.pairs("definition") else {
       throw fields.missing("definition", "an object")
     }
     let word = try fields.text("apply-to") ?? "all"

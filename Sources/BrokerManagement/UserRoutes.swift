@@ -146,7 +146,7 @@ struct UserRoutes: Sendable {
     } else if let password = try fields.text("password") {
       change.password = .some(PasswordHash(of: ByteString(password)))
     }
-    if let limits = try fields.table("limits"), !limits.isEmpty {
+    if let limits = try fields.pairs("limits"), !limits.isEmpty {
       change.limits = UserLimits(
         connections: limits["max-connections"]?.asInteger.map { Int(clamping: $0) },
         channels: limits["max-channels"]?.asInteger.map { Int(clamping: $0) })

@@ -81,6 +81,19 @@ extension Fields {
     FieldTable(json: try table(name) ?? [:])
   }
 
+  /// An object; RabbitMQ exports some as lists of pairs.
+  func pairs(_ name: String) throws(Refusal) -> [String: LuaValue]? {
+    guard case .list(let items)? = self[name] else { return try table(name) }
+    var fields: [String: LuaValue] = [:]
+    for item in items {
+      guard case .list(let pair) = item, pair.count == 2, let key = pair[0].text else {
+        throw .badRequest("\(name): \(item.shown), expected a name and a value")
+      }
+      fields[key] = pair[1]
+    }
+    return fields
+  }
+
   /// Tags, as a list or as words with commas between them.
   func words(_ name: String) throws(Refusal) -> [String]? {
     switch self[name] {

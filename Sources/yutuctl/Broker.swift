@@ -32,8 +32,16 @@ struct Broker: Sendable {
     place = base
   }
 
+  /// Lives as long as the process. A broker that is not there is told of at once.
+  private static let client: HTTPClient = {
+    var configuration = HTTPClient.Configuration()
+    configuration.connectionPool.retryConnectionEstablishment = false
+    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+  }()
+
   private static var standardDirectory: String {
     let environment = ProcessInfo.processInfo.environment
+    if let folder = environment["YUTU_DATA_DIR"], !folder.isEmpty { return folder }
     if let home = environment["XDG_DATA_HOME"], home.hasPrefix("/") { return home + "/yutu" }
     return FileManager.default.homeDirectoryForCurrentUser.path + "/.local/share/yutu"
   }
@@ -88,13 +96,13 @@ struct Broker: Sendable {
       request.body = .bytes(body.encoded())
     }
     do {
-      let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
+      let response = try await Self.client.execute(request, timeout: .seconds(60))
       let octets = try await response.body.collect(upTo: 1 << 30)
       return (Int(response.status.code), Data(buffer: octets))
     } catch {
       throw Failure(
         .unavailable,
-        "unable to reach the broker at \(place): \(error). Is it running, and with that data directory?")
+        "unable to reach the broker at \(place). Does it run, and is that its data directory? (\(error))")
     }
   }
 }

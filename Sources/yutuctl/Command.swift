@@ -61,6 +61,13 @@ struct Call: Sendable {
   /// Columns that were asked for, or these.
   func columns(_ standard: [String]) -> [String] { words.isEmpty ? standard : words }
 
+  /// A list that is empty where its virtual host is not there, as with rabbitmqctl.
+  func list(_ path: String...) async throws -> [JSON] {
+    do { return try await broker.ask(.get, path).items } catch let refused as Broker.Refused
+      where refused.status == 404
+    { return [] }
+  }
+
   @discardableResult
   func ask(_ verb: Broker.Verb, _ path: String..., query: String = "", body: JSON? = nil) async throws -> JSON
   {
@@ -79,4 +86,5 @@ struct Options: Sendable {
   var ifEmpty = false
   var ifUnused = false
   var limit: Int?
+  var user: String?
 }

@@ -75,7 +75,21 @@ enum JSON: Codable, Equatable {
     case .text(let text): text
     // As Erlang shows a list of words.
     case .list(let items): "[\(items.map(\.shown).joined(separator: ", "))]"
-    case .object(let fields): fields.isEmpty ? "[]" : compact
+    case .object: compact
+    }
+  }
+
+  /// As rabbitmqctl shows arguments: [{"x-max-priority",5}].
+  var inErlang: String {
+    switch self {
+    case .object(let fields):
+      "["
+        + fields.sorted { $0.key < $1.key }.map { "{\"\($0.key)\",\($0.value.inErlang)}" }.joined(
+          separator: ",") + "]"
+    case .list(let items): "[" + items.map(\.inErlang).joined(separator: ",") + "]"
+    case .null: "undefined"
+    case .flag, .integer, .number: shown
+    case .text(let text): "\"\(text)\""
     }
   }
 }

@@ -29,12 +29,16 @@ struct Output: Sendable {
         JSON.list(cells.map { .object(Dictionary(zip(columns, $0)) { first, _ in first }) }).compact)
     case .csv:
       if !isSilent { write(columns.map(Self.quoted).joined(separator: ",")) }
-      for row in cells { write(row.map { Self.quoted($0.shown) }.joined(separator: ",")) }
-    case .pretty: pretty(columns, cells.map { $0.map(\.shown) })
+      for row in Self.shown(columns, cells) { write(row.map(Self.quoted).joined(separator: ",")) }
+    case .pretty: pretty(columns, Self.shown(columns, cells))
     case .table, .erlang:
       if !isSilent, !rows.isEmpty { write(columns.joined(separator: "\t")) }
-      for row in cells { write(row.map(\.shown).joined(separator: "\t")) }
+      for row in Self.shown(columns, cells) { write(row.joined(separator: "\t")) }
     }
+  }
+
+  private static func shown(_ columns: [String], _ rows: [[JSON]]) -> [[String]] {
+    rows.map { row in zip(columns, row).map { $0 == "arguments" ? $1.inErlang : $1.shown } }
   }
 
   /// Names and values, one a line.
@@ -47,8 +51,7 @@ struct Output: Sendable {
   }
 
   private static func quoted(_ cell: String) -> String {
-    guard cell.contains(where: { ",\"\n".contains($0) }) else { return cell }
-    return "\"" + cell.replacingOccurrences(of: "\"", with: "\"\"") + "\""
+    "\"" + cell.replacingOccurrences(of: "\"", with: "\"\"") + "\""
   }
 
   private func pretty(_ columns: [String], _ rows: [[String]]) {

@@ -12,15 +12,16 @@ struct Yutuctl {
     } catch let failure as Failure {
       end(failure.code, failure.text)
     } catch let refused as Broker.Refused {
-      let isMissingUser = refused.reason.hasPrefix("user ") || refused.reason == "Not Found"
-      end(isMissingUser ? .noUser : .badData, refused.reason)
+      end(.unavailable, refused.reason)
     } catch {
       end(.software, "\(error)")
     }
   }
 
   private static func end(_ code: Failure.Code, _ text: String) -> Never {
-    FileHandle.standardError.write(Data("Error:\n\(text)\n".utf8))
+    // As rabbitmqctl, which ends so without the word.
+    let isBare = code == .badData && text.hasPrefix("Virtual host ")
+    FileHandle.standardError.write(Data("\(isBare ? "" : "Error:\n")\(text)\n".utf8))
     exit(code.rawValue)
   }
 
@@ -96,6 +97,7 @@ struct Line {
         guard let number = Int64(text) else { throw Failure(.usage, "--priority \(text): expected a number") }
         options.priority = number
       case "--apply-to": options.target = try value(of: option)
+      case "--user": options.user = try value(of: option)
       case "--global": options.isGlobal = true
       case "--if-empty", "-e": options.ifEmpty = true
       case "--if-unused", "-u": options.ifUnused = true

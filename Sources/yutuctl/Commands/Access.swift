@@ -8,7 +8,7 @@ extension Command {
     ) { call in
       let name = call.words[0]
       call.output.banner("Setting permissions for user \"\(name)\" in vhost \"\(call.vhost)\" ...")
-      try await call.expectUser(name)
+      try await call.expectUser(name, shown: name)
       try await call.expectVirtualHost()
       try await call.ask(
         .put, "permissions", call.vhost, name,
@@ -22,7 +22,7 @@ extension Command {
     ) { call in
       let name = call.words[0]
       call.output.banner("Clearing permissions for user \"\(name)\" in vhost \"\(call.vhost)\" ...")
-      try await call.expectUser(name)
+      try await call.expectUser(name, shown: name)
       try await call.expectVirtualHost()
       try await call.ask(.delete, "permissions", call.vhost, name)
     },
@@ -31,10 +31,8 @@ extension Command {
       example: "list_permissions -p /"
     ) { call in
       call.output.banner("Listing permissions for vhost \"\(call.vhost)\" ...")
-      try await call.expectVirtualHost()
       call.output.table(
-        ["user", "configure", "write", "read"],
-        try await call.ask(.get, "vhosts", call.vhost, "permissions").items)
+        ["user", "configure", "write", "read"], try await call.list("vhosts", call.vhost, "permissions"))
     },
     Command(
       "list_user_permissions", in: .access, "username", words: 1...1, "Lists a user's permissions.",
@@ -80,10 +78,8 @@ extension Command {
       "Lists topic permissions in a virtual host.", example: "list_topic_permissions -p /"
     ) { call in
       call.output.banner("Listing topic permissions for vhost \"\(call.vhost)\" ...")
-      try await call.expectVirtualHost()
       call.output.table(
-        ["user", "exchange", "write", "read"],
-        try await call.ask(.get, "vhosts", call.vhost, "topic-permissions").items)
+        ["user", "exchange", "write", "read"], try await call.list("vhosts", call.vhost, "topic-permissions"))
     },
     Command(
       "list_user_topic_permissions", in: .access, "username", words: 1...1,

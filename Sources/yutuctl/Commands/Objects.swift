@@ -8,8 +8,7 @@ extension Command {
       call.output.banner("Timeout: 60.0 seconds ...\nListing queues for vhost \(call.vhost) ...")
       let columns = call.columns(["name", "messages"])
       try Columns.check(columns, Columns.queue)
-      try await call.expectVirtualHost()
-      call.output.table(columns, try await call.ask(.get, "queues", call.vhost).items)
+      call.output.table(columns, try await call.list("queues", call.vhost))
     },
     Command(
       "list_exchanges", in: .objects, "[-p vhost] [column …]", words: 0...20, "Lists exchanges.",
@@ -18,8 +17,7 @@ extension Command {
       call.output.banner("Listing exchanges for vhost \(call.vhost) ...")
       let columns = call.columns(["name", "type"])
       try Columns.check(columns, Columns.exchange)
-      try await call.expectVirtualHost()
-      call.output.table(columns, try await call.ask(.get, "exchanges", call.vhost).items)
+      call.output.table(columns, try await call.list("exchanges", call.vhost))
     },
     Command(
       "list_bindings", in: .objects, "[-p vhost] [column …]", words: 0...20, "Lists bindings.",
@@ -28,8 +26,7 @@ extension Command {
       call.output.banner("Listing bindings for vhost \(call.vhost)...")
       let columns = call.columns(Columns.binding.filter { $0 != "vhost" })
       try Columns.check(columns, Columns.binding)
-      try await call.expectVirtualHost()
-      let bindings = try await call.ask(.get, "bindings", call.vhost).items.map { binding in
+      let bindings = try await call.list("bindings", call.vhost).map { binding in
         JSON.object([
           "source_name": binding["source"] ?? .null, "source_kind": .text("exchange"),
           "destination_name": binding["destination"] ?? .null,
@@ -70,10 +67,9 @@ extension Command {
       call.output.banner("Listing consumers in vhost \(call.vhost) ...")
       let columns = call.columns(Columns.consumer.filter { $0 != "exclusive" })
       try Columns.check(columns, Columns.consumer)
-      try await call.expectVirtualHost()
       call.output.table(
         columns,
-        try await call.ask(.get, "consumers", call.vhost).items.map {
+        try await call.list("consumers", call.vhost).map {
           $0.adding("queue_name", $0["queue"]?["name"]).adding("channel_pid", $0["channel_details"]?["name"])
         })
     },
@@ -82,7 +78,7 @@ extension Command {
       example: "purge_queue orders"
     ) { call in
       call.output.banner("Purging queue '\(call.words[0])' in vhost '\(call.vhost)' ...")
-      try await call.expectQueue(call.words[0])
+      try await call.expectQueue(call.words[0], or: .unavailable, "not_found")
       try await call.ask(.delete, "queues", call.vhost, call.words[0], "contents")
     },
     Command(
@@ -96,7 +92,7 @@ extension Command {
           + (options.ifEmpty && options.ifUnused ? "and " : "")
           + (options.ifUnused ? "if queue is unused " : "")
           + "...")
-      try await call.expectQueue(name)
+      try await call.expectQueue(name, or: .usage, "Queue not found")
       let ready = try await call.ask(.get, "queues", call.vhost, name)["messages_ready"]?.shown ?? "0"
       try await call.ask(
         .delete, "queues", call.vhost, name,
@@ -189,10 +185,10 @@ extension JSON {
 }
 
 extension Call {
-  fileprivate func expectQueue(_ name: String) async throws {
+  fileprivate func expectQueue(_ name: String, or missing: Failure.Code, _ text: String) async throws {
     try await expectVirtualHost()
     do { try await ask(.get, "queues", vhost, name) } catch let refused as Broker.Refused
       where refused.status == 404
-    { throw Failure(.badData, "Queue not found") }
+    { throw Failure(missing, text) }
   }
 }

@@ -56,7 +56,9 @@ extension Command {
 
 extension Call {
   fileprivate func setPolicy(_ path: String) async throws {
-    let definition = try JSON(parsing: .init(words[2].utf8), "'\(words[2])'")
+    guard let definition = try? JSON(parsing: .init(words[2].utf8), "") else {
+      throw Failure(.unavailable, "JSON decoding error. Reason: '\(words[2])' is no JSON")
+    }
     try await expectVirtualHost()
     try await ask(
       .put, path, vhost, words[0],
@@ -70,7 +72,7 @@ extension Call {
     try await expectVirtualHost()
     do { try await ask(.delete, path, vhost, words[0]) } catch let refused as Broker.Refused
       where refused.status == 404
-    { throw Failure(.software, "Parameter does not exist") }
+    { throw Failure(.unavailable, "Parameter does not exist") }
   }
 
   fileprivate func listPolicies(_ path: String) async throws {

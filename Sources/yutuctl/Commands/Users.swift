@@ -97,13 +97,17 @@ extension Command {
       }
     },
     Command(
-      "list_user_limits", in: .users, "[username]", words: 0...1, "Lists limits of users.",
-      example: "list_user_limits yugo"
+      "list_user_limits", in: .users, "[--user username | --global]", words: 0...0, "Lists limits of users.",
+      example: "list_user_limits --user yugo"
     ) { call in
-      call.output.banner(
-        call.words.isEmpty
-          ? "Listing limits for all users ..." : "Listing limits for user \"\(call.words[0])\" ...")
-      let limits = try await call.broker.ask(.get, ["user-limits"] + call.words).items
+      if let user = call.options.user {
+        call.output.banner("Listing limits for user \"\(user)\" ...")
+        try await call.expectUser(user)
+        let limits = try await call.ask(.get, "user-limits", user).items
+        return call.output.write((limits.first?["value"] ?? .object([:])).compact)
+      }
+      call.output.banner("Listing limits for all users ...")
+      let limits = try await call.ask(.get, "user-limits").items
       call.output.table(
         ["user", "limits"],
         limits.map { .object(["user": $0["user"] ?? .null, "limits": $0["value"] ?? .null]) })
@@ -112,10 +116,11 @@ extension Command {
 }
 
 extension Call {
-  func expectUser(_ name: String) async throws {
+  /// - Parameter shown: the name as the error has it: rabbitmqctl quotes it most of the time
+  func expectUser(_ name: String, shown: String? = nil) async throws {
     do { try await ask(.get, "users", name) } catch let refused as Broker.Refused where refused.status == 404
     {
-      throw Failure(.noUser, "User \"\(name)\" does not exist")
+      throw Failure(.noUser, "User \(shown ?? "\"\(name)\"") does not exist")
     }
   }
 

@@ -66,10 +66,13 @@ extension Command {
       "list_vhost_limits", in: .vhosts, "[-p vhost] [--global]", words: 0...0,
       "Lists limits of virtual hosts.", example: "list_vhost_limits --global"
     ) { call in
-      let isGlobal = call.options.isGlobal
-      call.output.banner(
-        isGlobal ? "Listing limits for all vhosts ..." : "Listing limits for vhost \"\(call.vhost)\" ...")
-      let limits = try await call.broker.ask(.get, ["vhost-limits"] + (isGlobal ? [] : [call.vhost])).items
+      guard call.options.isGlobal else {
+        call.output.banner("Listing limits for vhost \"\(call.vhost)\" ...")
+        let limits = try await call.list("vhost-limits", call.vhost)
+        return call.output.write((limits.first?["value"] ?? .object([:])).compact)
+      }
+      call.output.banner("Listing limits for all vhosts ...")
+      let limits = try await call.ask(.get, "vhost-limits").items
       call.output.table(
         ["vhost", "limits"],
         limits.map { .object(["vhost": $0["vhost"] ?? .null, "limits": $0["value"] ?? .null]) })
