@@ -32,6 +32,7 @@ swift-test:
 # The debug build: it keeps all of Swift's checks while real clients try it.
 clients:
 	swift build --product yutu
+	swift build --product yutuctl
 	YUTU=.build/debug/yutu Tests/Clients/run
 
 # Puts the Python client of the tutorial into .build/venv.

@@ -4,6 +4,7 @@ from .aio_pika import AioPika
 from .aiormq import Aiormq
 from .amqp091_go import Amqp091Go
 from .conversations import Conversations
+from .ctl import Ctl
 from .examples import Examples
 from .frameworks import Frameworks
 from .hooks import Hooks
@@ -19,6 +20,7 @@ SUITES = {
         Pika013(),
         Conversations(),
         PyAmqp(),
+        Ctl(),
         Kombu(),
         Frameworks(),
         Hooks(),
