@@ -49,6 +49,8 @@ public struct BasicProperties: Equatable, Sendable {
 
   public init() {}
 
+  public init(headers: FieldTable) { self.headers = headers }
+
   public init(_ octets: UnsafeRawBufferPointer) throws(ProtocolError) {
     var reader = FieldReader(octets)
     let flags = try PropertyFlags(from: &reader)

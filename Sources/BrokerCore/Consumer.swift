@@ -57,6 +57,8 @@ public final class Consumer {
     deliveries.append(Delivery(tag: tag, queued: queued, consumer: self, limited: true))
   }
 
+  var channelName: ChannelName { outlet.channelName }
+
   /// How many milliseconds it may hold a message; 0: as long as it likes.
   public var timeoutMilliseconds: Int64 {
     arguments["x-consumer-timeout"]?.integer ?? queue.rules.consumerTimeoutMilliseconds
@@ -73,6 +75,11 @@ public protocol ConsumerOutlet: AnyObject {
   var isOpen: Bool { get }
   func deliver(_ message: Message, tag: UInt64, redelivered: Bool)
   func consumerCancelled(_ tag: ByteString)
+  var channelName: ChannelName { get }
+}
+
+extension ConsumerOutlet {
+  public var channelName: ChannelName { .none }
 }
 
 /// The consumers of a queue: the highest priority first, in turn among equals.

@@ -25,7 +25,9 @@ public final class Queue {
   /// Those of the broker's filters that are for this queue.
   public private(set) var enqueueFilters: [any MessageFilter] = []
   private var deliverFilters: [any MessageFilter] = []
-  /// Consumers see messages as they came.
+  /// A message may go to its consumer before it has a place.
+  private var handsOver = true
+  /// Consumers see messages as they came, and nobody else looks.
   private var showsAsIs = true
 
   /// Bindings that lead here.
@@ -74,7 +76,8 @@ public final class Queue {
     let hooks = vhost.broker.hooks
     enqueueFilters = hooks.enqueueFilters.filter { $0.isFor(vhost: vhost.name, name: name) }
     deliverFilters = hooks.deliverFilters.filter { $0.isFor(vhost: vhost.name, name: name) }
-    showsAsIs = deliverFilters.isEmpty && type != .quorum
+    handsOver = deliverFilters.isEmpty && !vhost.isTraced
+    showsAsIs = handsOver && type != .quorum
   }
 
   /// Policies changed: what they ask for is done at once, for messages that are here too.
@@ -110,7 +113,7 @@ public final class Queue {
   // hot:
   @discardableResult
   public func enqueue(_ message: Message) -> Enqueued {
-    let consumer = deliverFilters.isEmpty && isEmpty ? consumers.nextWithCredit() : nil
+    let consumer = handsOver && isEmpty ? consumers.nextWithCredit() : nil
     if rules.refusesWhenFull, consumer == nil, wouldOverflow(message) {
       refuse(message)
       return .refused
@@ -123,7 +126,7 @@ public final class Queue {
     }
     level.append(queued)
     // A filter may put it back, so it has its place first.
-    if !deliverFilters.isEmpty { drain() }
+    if !handsOver { drain() }
     if queued.expires != 0 || rules.dropsWhenFull { wasAppended(queued) }
     return .taken
   }
@@ -259,6 +262,7 @@ public final class Queue {
   private func handFiltered(_ queued: QueuedMessage, to consumer: Consumer) {
     guard let shown = filtered(queued, for: consumer.identity) else { return }
     if !consumer.noAck { unsettledCount += 1 }
+    if vhost.isTraced { vhost.traceDelivery(shown, of: self, redelivered: queued.redelivered, to: consumer) }
     consumer.take(queued, showing: shown)
     if consumer.noAck { leave(queued) }
   }
@@ -312,6 +316,7 @@ public final class Queue {
       guard var shown = showsAsIs ? queued.message : filtered(queued, for: getter.identity) else { continue }
       // A consumer is told when a message comes again; a getter always.
       if type == .quorum, queued.deliveryCount == 0 { shown = queued.counted }
+      if vhost.isTraced { vhost.traceDelivery(shown, of: self, redelivered: queued.redelivered, to: getter) }
       let tag = getter.deliveries.nextTag()
       if getter.noAck {
         leave(queued)

@@ -19,6 +19,8 @@ public final class VirtualHost {
   private var throttleMilliseconds: Int64 = 0
   private var lastContext: FilterContext?
   let storedDelayed: StoredQueue?
+  /// What is published and delivered is told to `amq.rabbitmq.trace`.
+  public private(set) var isTraced = false
   /// What the operator says of it.
   public internal(set) var definition = VirtualHostDefinition()
   public internal(set) var limits = VirtualHostLimits()
@@ -44,6 +46,13 @@ public final class VirtualHost {
     }
   }
 
+  /// Switches the trace on or off. As in RabbitMQ it is off after a restart.
+  public func setTracing(_ isOn: Bool) {
+    guard isTraced != isOn else { return }
+    isTraced = isOn
+    hooksChanged()
+  }
+
   func topologyChanged() { topology &+= 1 }
 
   func typeChanged(of exchange: Exchange) {
@@ -54,6 +63,7 @@ public final class VirtualHost {
   func hooksChanged() {
     for exchange in exchanges.values { exchange.chooseFilters() }
     for queue in queueTable.values { queue.chooseFilters() }
+    for queue in replyQueues.values { queue.chooseFilters() }
     topologyChanged()
   }
 
@@ -149,7 +159,7 @@ public final class VirtualHost {
 
   /// The queues of the last publish, if a message with the same key goes to them as well, unseen by any filter.
   public var repeatableQueues: ContiguousArray<Queue>? {
-    guard destinations.byKeyAlone, destinations.delays.isEmpty, !destinations.isDropped,
+    guard destinations.byKeyAlone, !isTraced, destinations.delays.isEmpty, !destinations.isDropped,
       destinations.queues.allSatisfy(\.enqueueFilters.isEmpty)
     else { return nil }
     return destinations.queues

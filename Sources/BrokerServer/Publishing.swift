@@ -194,7 +194,10 @@ extension ClientChannel {
       return isFull ? .full : publishing.queues.isEmpty ? .unroutable : .routed
     }
     defer { throttle() }
-    let published = try vhost.publish(message, to: exchange, by: connection.identity, filtered: true)
+    let published =
+      vhost.isTraced
+      ? try publishTraced(message, to: exchange)
+      : try vhost.publish(message, to: exchange, by: connection.identity, filtered: true)
     if publishing.isRepeated, isAsSent, let queues = vhost.repeatableQueues {
       publishing.queues = queues
       publishing.queuesAreKnown = true
@@ -205,6 +208,21 @@ extension ClientChannel {
     case .queued, .dropped, .delayed: .routed
     }
   }
+
+  private func publishTraced(_ message: Message, to exchange: Exchange) throws(ProtocolError)
+    -> VirtualHost.Published
+  {
+    let routed = try vhost.prepare(message, to: exchange, by: connection.identity, filtered: true)
+    trace(routed)
+    return try vhost.enqueue(routed, by: connection.identity)
+  }
+
+  private func trace(_ routed: VirtualHost.Routed) {
+    vhost.tracePublish(routed.message, to: Array(routed.queues), by: connection.identity, on: name)
+  }
+
+  /// For people, and for who traces.
+  var name: ChannelName { ChannelName(connection: connection.name, number: number) }
 
   private func throttle() {
     let milliseconds = vhost.takeThrottle()
@@ -305,7 +323,9 @@ extension ClientChannel {
     transaction?.octets = octets
     let route: Result<VirtualHost.Routed, ProtocolError>
     do throws(ProtocolError) {
-      route = .success(try vhost.prepare(message, to: exchange, by: connection.identity))
+      let routed = try vhost.prepare(message, to: exchange, by: connection.identity)
+      if vhost.isTraced { trace(routed) }
+      route = .success(routed)
     } catch {
       route = .failure(error)
     }

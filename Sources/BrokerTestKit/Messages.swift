@@ -27,10 +27,3 @@ extension Message {
 
   package var bodyText: String { ByteString(body).text }
 }
-
-extension BasicProperties {
-  package init(headers: FieldTable) {
-    self.init()
-    self.headers = headers
-  }
-}

@@ -263,4 +263,6 @@ private final class Subscription: ConsumerOutlet {
   }
 
   func consumerCancelled(_ tag: ByteString) { channel.consumerCancelled(tag) }
+
+  var channelName: ChannelName { channel.name }
 }
