@@ -86,6 +86,7 @@ let package = Package(
       dependencies: [
         "BrokerCore", "AMQPWire",
         .target(name: "CRocksDB", condition: .when(traits: ["RocksDB"])),
+        .target(name: "CCRC32C", condition: .when(traits: ["RocksDB"])),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: ours),
@@ -106,6 +107,7 @@ let package = Package(
     .target(name: "CLuaGuard", dependencies: ["CLua", "CKeyIndex", "CRegex"]),
     .target(name: "CKeyIndex"),
     .target(name: "CRegex"),
+    .target(name: "CCRC32C"),
     .systemLibrary(name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
 
@@ -135,6 +137,7 @@ let package = Package(
       dependencies: [
         "BrokerStorage", "BrokerCore", "AMQPWire", "BrokerTestKit",
         .target(name: "CRocksDB", condition: .when(traits: ["RocksDB"])),
+        .target(name: "CCRC32C", condition: .when(traits: ["RocksDB"])),
       ]),
     .testTarget(name: "LuaRuntimeTests", dependencies: ["LuaRuntime"]),
     .testTarget(

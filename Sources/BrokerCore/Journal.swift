@@ -17,8 +17,8 @@ public final class Journal {
   let store: any MessageStore
   private let deadlines: Deadlines
 
-  /// The open batch. Nil: not wanted any more.
-  private var records: ContiguousArray<StoreRecord?> = []
+  /// The open batch. What is not wanted any more is empty.
+  private var records: ContiguousArray<StoreRecord> = []
   /// The ticket of the first of them.
   private var firstOpen: Ticket = recovered + 1
   private var live = 0
@@ -89,10 +89,10 @@ public final class Journal {
   // hot:
   func withdraw(_ ticket: Ticket) {
     let index = Int(ticket - firstOpen)
-    guard let record = records[index] else { return }
+    guard !records[index].isEmpty else { return }
     live -= 1
-    octets -= record.message.weight
-    records[index] = nil
+    octets -= records[index].message.weight
+    records[index] = .empty
   }
 
   func define(_ key: [UInt8], _ value: [UInt8]?) {
@@ -110,7 +110,7 @@ public final class Journal {
   /// The queue goes, with all that it has in the store.
   func drop(_ queue: StoredQueue) {
     if queue.isTouched {
-      for index in records.indices where records[index]?.queue == queue.number {
+      for index in records.indices where records[index].queue == queue.number {
         withdraw(firstOpen + Ticket(index))
       }
     }
@@ -220,10 +220,10 @@ public final class Journal {
 
   private func takeRecords() -> ContiguousArray<StoreRecord> {
     var taken: ContiguousArray<StoreRecord> = []
-    taken.reserveCapacity(live)
-    for case let record? in records { taken.append(record) }
-    firstOpen += Ticket(records.count)
-    records.removeAll(keepingCapacity: records.count < 65_536)
+    swap(&taken, &records)
+    firstOpen += Ticket(taken.count)
+    records.reserveCapacity(min(taken.count, 4096))
+    if live < taken.count { taken.removeAll(where: \.isEmpty) }
     live = 0
     octets = 0
     shareBodies(&taken)

@@ -47,6 +47,22 @@ public final class Message: ManagedBuffer<Message.Layout, UInt8> {
     return message
   }
 
+  /// Stands where there is none. Nobody changes it, so that brokers on several loops may share it.
+  nonisolated(unsafe) static let empty = makeEmpty()
+
+  private static func makeEmpty() -> Message {
+    let nothing: [UInt8] = [0, 0]
+    return nothing.withUnsafeBytes { make(envelope: $0, properties: $0, index: PropertyIndex(), bodySize: 0) }
+  }
+
+  /// Stands for one that is in the store alone, with its body.
+  static func empty(of body: SharedBody?) -> Message {
+    guard let body else { return empty }
+    let made = makeEmpty()
+    made.header.sharedBody = body
+    return made
+  }
+
   /// Appends the payload of a body frame.
   /// - Returns: false, and nothing is appended, if it is more than was announced.
   // hot:

@@ -104,6 +104,11 @@ public struct StoreRecord {
     self.extra = extra
     self.sharedBody = sharedBody
   }
+
+  /// Of no queue: these have numbers from 1 on.
+  static var empty: StoreRecord { StoreRecord(queue: 0, position: 0, message: .empty) }
+  // hot:
+  var isEmpty: Bool { queue == 0 }
 }
 
 /// What has changed since the last batch.
