@@ -4,7 +4,7 @@ import HeapModule
 /// The messages of a queue that are ready, in order. Knows no consumer and no store.
 ///
 ///     front       what a quorum queue got back, before all others
-///     returned    a heap, by position
+///     returned    a heap, by position       away: the same, but in the store alone
 ///     window ──> paged ──> tail
 ///     in memory   in the store alone   in memory until the store has it
 ///
@@ -15,6 +15,7 @@ struct Backlog {
   private var front = Deque<QueuedMessage>()
   private var window = Deque<QueuedMessage>()
   private var returned = Heap<QueuedMessage>()
+  private var away = Away()
   private var tail = Deque<QueuedMessage>()
   private(set) var paged = Paged()
   /// Messages of the window when a page had come.
@@ -39,10 +40,10 @@ struct Backlog {
 
   init(ledger: Ledger) { self.ledger = ledger }
 
-  var count: Int { window.count + returned.count + paged.count + tail.count + front.count }
+  var count: Int { window.count + returned.count + away.count + paged.count + tail.count + front.count }
   // hot:
   var isEmpty: Bool {
-    window.isEmpty && returned.isEmpty && paged.count == 0 && tail.isEmpty && front.isEmpty
+    window.isEmpty && returned.isEmpty && paged.count == 0 && tail.isEmpty && away.isEmpty && front.isEmpty
   }
   /// There is room in memory for what comes, and nothing before it is elsewhere.
   // hot:
@@ -52,7 +53,7 @@ struct Backlog {
   private mutating func weigh(_ queued: QueuedMessage, _ sign: Int) {
     let octets = sign * queued.message.weight
     weight += octets
-    bodyOctets += sign * queued.message.header.bodyCount
+    bodyOctets += sign * (queued.message.header.bodyCount + Int(queued.octetsAway))
     ledger.add(octets)
   }
 
@@ -66,7 +67,7 @@ struct Backlog {
 
   mutating func putBack(_ queued: QueuedMessage) {
     weigh(queued, 1)
-    returned.insert(queued)
+    if queued.isAway { away.insert(queued) } else { returned.insert(queued) }
   }
 
   /// Behind those that came back before it, and before all others.
@@ -103,6 +104,7 @@ struct Backlog {
   var first: QueuedMessage? {
     if let first = front.first { return first }
     let line = window.first ?? (paged.count == 0 ? tail.first : nil)
+    guard away.isEmpty || awaited == nil else { return nil }
     guard let back = returned.min else { return line }
     if let line { return line.position < back.position ? line : back }
     return paged.count == 0 || back.position < paged.from ? back : nil
@@ -129,6 +131,7 @@ struct Backlog {
     for queued in front { each(queued) }
     for queued in window { each(queued) }
     for queued in returned.unordered { each(queued) }
+    for queued in away.all { each(queued) }
     for queued in tail { each(queued) }
     ledger.add(-weight)
     self = Backlog(ledger: ledger)
@@ -141,7 +144,34 @@ struct Backlog {
   static let pageMessages = 4096
 
   // hot:
-  var wantsPage: Bool { paged.count > 0 && window.count * 2 <= lastPage }
+  var wantsPage: Bool {
+    paged.count > 0 && window.count * 2 <= lastPage || !away.isEmpty && awaited != nil
+  }
+
+  /// Positions to read, if the first message of all came back and is in the store alone.
+  // hot:
+  var awaited: Range<UInt64>? {
+    guard let first = away.first else { return nil }
+    let others = min(
+      window.first?.position ?? .max, returned.min?.position ?? .max, tail.first?.position ?? .max,
+      paged.count == 0 ? .max : paged.from)
+    return first.position < others ? away.positions : nil
+  }
+
+  /// What came back has been read.
+  /// - Returns: what should have been there, and is forgotten
+  mutating func take(_ read: StorePageRead, awaitedAt positions: Range<UInt64>) -> [QueuedMessage] {
+    var missing: [QueuedMessage] = []
+    for (queued, message) in away.take(read, of: positions) {
+      weigh(queued, -1)
+      guard let message else {
+        missing.append(queued)
+        continue
+      }
+      putBack(queued.back(as: message))
+    }
+    return missing
+  }
 
   mutating func pageIsAsked() { paged.asked = (paged.count, paged.durable, paged.octets) }
 
@@ -213,6 +243,30 @@ public struct QueuedMessage: Comparable {
   var filterFailed = false
   /// The journal has it to make room in memory, not to keep it.
   var isPagedOut = false
+  /// Of a message that the store alone has, its octets; 0: it is here.
+  private(set) var octetsAway: UInt32 = 0
+
+  // hot:
+  var isAway: Bool { octetsAway != 0 }
+  /// Of the message, wherever it is.
+  // hot:
+  var octetCount: Int { isAway ? Int(octetsAway) : message.octets.count }
+
+  /// The message, if it is here.
+  var present: Message? { isAway ? nil : message }
+
+  /// The store has it, and so memory need not.
+  mutating func goAway() {
+    octetsAway = UInt32(clamping: message.octets.count)
+    message = .empty(of: message.header.sharedBody)
+  }
+
+  func back(as read: Message) -> QueuedMessage {
+    var back = self
+    back.octetsAway = 0
+    back.message = read
+    return back
+  }
 
   /// What the store keeps beside it; mostly nothing.
   // hot:

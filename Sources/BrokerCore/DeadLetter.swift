@@ -9,6 +9,9 @@ extension Queue {
     let policies = vhost.broker.hooks.deadLetterPolicies
     let exchange = rules.deadLetterExchange
     guard exchange != nil || !policies.isEmpty else { return leave(queued) }
+    let level = levels[Int(queued.priority)]
+    // Those behind it wait too: dead letters are in order.
+    guard !queued.isAway, reason != .rejected || !level.isRejecting else { return level.reject(away: queued) }
     let deaths = Deaths(of: queued.message)
     let death = Death(reason: reason, count: deaths.count(of: name, reason) + 1)
     let context = FilterContext(

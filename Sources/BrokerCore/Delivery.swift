@@ -6,7 +6,7 @@ import DequeModule
 /// A message that a channel holds unacknowledged.
 public struct Delivery {
   public let tag: UInt64
-  public let queued: QueuedMessage
+  public fileprivate(set) var queued: QueuedMessage
   /// Nil only inside `Deliveries`, where it marks a settled one that still holds a place. For `basic.get`
   /// a consumer of its own that is in no queue's list.
   public fileprivate(set) var consumer: Consumer?
@@ -38,6 +38,8 @@ public final class Deliveries {
   public private(set) var limit = 0
   /// Unsettled messages that came through consumers.
   private var limited = 0
+  /// Up to this tag memory has let go of what it could.
+  private var letGoUpTo: UInt64 = 0
 
   public init() {}
 
@@ -60,6 +62,18 @@ public final class Deliveries {
   func append(_ delivery: Delivery) {
     if delivery.isLimited { limited += 1 }
     entries.append(delivery)
+    if delivery.queued.ticket != 0, let queue = delivery.queue, queue.lendsTooMuch { letGo() }
+  }
+
+  /// Looks at two, so that it catches up with what comes.
+  private func letGo() {
+    for _ in 0..<2 {
+      guard let place = place(from: letGoUpTo + 1) else { return }
+      if let queue = entries[place].queue, queue.lendsTooMuch {
+        guard queue.letGo(of: &entries[place].queued) else { return }
+      }
+      letGoUpTo = entries[place].tag
+    }
   }
 
   public func setLimit(_ count: Int) { limit = count }
@@ -136,19 +150,23 @@ public final class Deliveries {
 
   /// Tags mostly follow one another, so the place is known; where they do not, it is searched by halves.
   private func index(of tag: UInt64) -> Int? {
-    guard let first = entries.first, let last = entries.last, tag >= first.tag, tag <= last.tag else {
-      return nil
-    }
+    guard let place = place(from: tag), entries[place].tag == tag else { return nil }
+    return place
+  }
+
+  /// Where the first one is that has the tag or a later one.
+  private func place(from tag: UInt64) -> Int? {
+    guard let first = entries.first, let last = entries.last, tag <= last.tag else { return nil }
+    guard tag > first.tag else { return 0 }
     let guess = Int(tag - first.tag)
     if guess < entries.count, entries[guess].tag == tag { return guess }
     var low = 0
     var high = entries.count - 1
-    while low <= high {
+    while low < high {
       let middle = (low + high) / 2
-      if entries[middle].tag == tag { return middle }
-      if entries[middle].tag < tag { low = middle + 1 } else { high = middle - 1 }
+      if entries[middle].tag < tag { low = middle + 1 } else { high = middle }
     }
-    return nil
+    return low
   }
 
   /// A delivery has been settled: its consumer has room again.

@@ -17,6 +17,8 @@ final class Level {
   private let journal: Journal?
   private var lastPosition: UInt64 = 0
   private var isReading = false
+  /// Delivered and rejected, and in the store alone.
+  private var rejected = Away()
   /// Pages that were asked for before the last purge are not wanted.
   private var epoch = 0
 
@@ -127,7 +129,7 @@ final class Level {
   // hot:
   func takeFirst() -> QueuedMessage? {
     guard let stored else { return backlog.popFirst() }
-    if backlog.wantsPage { readPage(stored) }
+    if backlog.wantsPage { read(stored) }
     guard let first = backlog.first, stored.mayDeliver(first) else { return nil }
     stored.delivered(first)
     return takenFromStore(backlog.popFirst(), stored)
@@ -141,7 +143,7 @@ final class Level {
   /// The next message, that nobody is to get, if it is in memory; else the queue is told when it is.
   func dropFirst() -> QueuedMessage? {
     guard let stored else { return backlog.popFirst() }
-    if backlog.wantsPage { readPage(stored) }
+    if backlog.wantsPage { read(stored) }
     return takenFromStore(backlog.popFirst(), stored)
   }
 
@@ -196,14 +198,72 @@ final class Level {
     return back
   }
 
+  /// Memory lets go of a message that is delivered and not settled.
+  /// - Returns: false if the store does not have it yet
+  func letGo(of queued: inout QueuedMessage) -> Bool {
+    guard let journal, queued.ticket <= journal.settled else { return false }
+    queued.goAway()
+    return true
+  }
+
   /// The first message has to be looked at: it is read, if it is not in memory.
   func lookAtFirst() {
-    if backlog.first == nil, backlog.paged.count > 0, let stored { readPage(stored) }
+    if backlog.first == nil, !backlog.isEmpty, let stored { read(stored) }
+  }
+
+  var isRejecting: Bool { !rejected.isEmpty }
+
+  /// A message is rejected for good, and has to be read for that, or one before it.
+  func reject(away queued: QueuedMessage) {
+    guard let stored else { return }
+    rejected.insert(queued)
+    read(stored)
+  }
+
+  /// Asks for what is needed next, unless an answer is under way.
+  private func read(_ stored: StoredQueue) {
+    guard !isReading else { return }
+    if let positions = backlog.awaited {
+      readAway(stored, positions) { [self] in backlog.take($0, awaitedAt: positions) }
+    } else if backlog.paged.count > 0, backlog.wantsPage || backlog.first == nil {
+      readPage(stored)
+    } else if let positions = rejected.positions {
+      readAway(stored, positions) { [self] in takeRejected($0, of: positions) }
+    }
+  }
+
+  /// Reads what was delivered and comes back.
+  /// - Parameter take: gives back what is not there
+  private func readAway(
+    _ stored: StoredQueue, _ positions: Range<UInt64>,
+    _ take: @escaping (StorePageRead) -> [QueuedMessage]
+  ) {
+    let page = StorePage(
+      queue: stored.number, positions: positions, mostMessages: Backlog.pageMessages,
+      mostOctets: Backlog.pageOctets, respectsRanges: false)
+    ask(page, of: stored) { [self] read in
+      if let problem = read.problem { log(problem) }
+      let missing = take(read)
+      guard !missing.isEmpty else { return }
+      log("\(missing.count) messages are not in the store")
+      for queued in missing { stored.remove(queued) }
+    }
+  }
+
+  private func takeRejected(_ read: StorePageRead, of positions: Range<UInt64>) -> [QueuedMessage] {
+    var found: [QueuedMessage] = []
+    var missing: [QueuedMessage] = []
+    for (queued, message) in rejected.take(read, of: positions) {
+      if let message { found.append(queued.back(as: message)) } else { missing.append(queued) }
+    }
+    let rest = rejected
+    rejected = Away()
+    for queued in found { queue.die(queued, .rejected) }
+    rejected = rest
+    return missing
   }
 
   private func readPage(_ stored: StoredQueue) {
-    guard !isReading else { return }
-    isReading = true
     backlog.pageIsAsked()
     let paged = backlog.paged
     let positions = backlog.pagedPositions(below: lastPosition + 1)
@@ -212,19 +272,28 @@ final class Level {
       mostOctets: Backlog.pageOctets, hasDurable: paged.durable > 0,
       hasTransient: paged.durable < paged.count,
       respectsRanges: positions.lowerBound < stored.holesBelow)
-    let epoch = epoch
+    ask(page, of: stored) { [self, epoch] read in
+      if epoch == self.epoch { take(read, of: stored, positions) }
+    }
+  }
+
+  private func ask(_ page: StorePage, of stored: StoredQueue, _ take: @escaping (StorePageRead) -> Void) {
+    isReading = true
     stored.journal.store.read(page) { [self, queue] read in
       isReading = false
       guard !queue.isDeleted else { return }
-      if epoch == self.epoch { take(read, of: stored, positions) }
+      take(read)
       queue.hasMore()
+      if !rejected.isEmpty { self.read(stored) }
       stored.journal.onProgress()
     }
   }
 
+  private func log(_ problem: String) { queue.vhost.broker.logger.error("\(queue.described): \(problem)") }
+
   /// A page has come.
   private func take(_ read: StorePageRead, of stored: StoredQueue, _ positions: Range<UInt64>) {
-    if let problem = read.problem { queue.vhost.broker.logger.error("\(queue.described): \(problem)") }
+    if let problem = read.problem { log(problem) }
     var next = positions.lowerBound
     var transient: (positions: Range<UInt64>, octets: Int)?
     let now = queue.vhost.broker.clock.wallMilliseconds
@@ -260,8 +329,7 @@ final class Level {
       if next < positions.upperBound { stored.passed(next..<positions.upperBound) }
       let missing = backlog.nothingPaged(below: positions.upperBound)
       if missing.durable != 0 {
-        queue.vhost.broker.logger.error(
-          "\(queue.described): \(missing.durable) messages are not in the store")
+        log("\(missing.durable) messages are not in the store")
         stored.correct(count: missing.durable, octets: missing.octets)
       }
     }

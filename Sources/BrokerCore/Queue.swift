@@ -20,6 +20,8 @@ public final class Queue {
   private var gettersWaiting: [Pending<Void>] = []
   /// Messages that consumers hold unacknowledged: with those that are ready, all that is in the queue.
   public private(set) var unsettledCount = 0
+  /// Octets of memory of those that are kept in the store too.
+  private var lent = 0
   public private(set) var isDeleted = false
   private var hadConsumer = false
   /// Those of the broker's filters that are for this queue.
@@ -254,14 +256,14 @@ public final class Queue {
 
   @inline(__always)
   private func handUnfiltered(_ queued: QueuedMessage, to consumer: Consumer) {
-    if !consumer.noAck { unsettledCount += 1 }
+    if !consumer.noAck { lend(queued) }
     consumer.take(queued)
     if consumer.noAck { leave(queued) }
   }
 
   private func handFiltered(_ queued: QueuedMessage, to consumer: Consumer) {
     guard let shown = filtered(queued, for: consumer.identity) else { return }
-    if !consumer.noAck { unsettledCount += 1 }
+    if !consumer.noAck { lend(queued) }
     if vhost.isTraced { vhost.traceDelivery(shown, of: self, redelivered: queued.redelivered, to: consumer) }
     consumer.take(queued, showing: shown)
     if consumer.noAck { leave(queued) }
@@ -321,7 +323,7 @@ public final class Queue {
       if getter.noAck {
         leave(queued)
       } else {
-        unsettledCount += 1
+        lend(queued)
         getter.deliveries.append(Delivery(tag: tag, queued: queued, consumer: getter, limited: false))
       }
       return .message(shown, redelivered: queued.redelivered, tag: tag)
@@ -335,6 +337,7 @@ public final class Queue {
   // hot:
   func settle(_ queued: QueuedMessage, _ settlement: Settlement) {
     unsettledCount -= 1
+    if !queued.isAway { weighLent(queued, -1) }
     guard !isDeleted else { return }
     switch settlement {
     case .acknowledged: leave(queued)
@@ -343,6 +346,37 @@ public final class Queue {
       guard type == .quorum else { return putBack(queued) }
       if case .abandoned = settlement { giveBack(queued, toFront: true) } else { giveBack(queued) }
     }
+  }
+
+  // hot:
+  @inline(__always)
+  private func lend(_ queued: QueuedMessage) {
+    unsettledCount += 1
+    weighLent(queued, 1)
+  }
+
+  // hot:
+  @inline(__always)
+  private func weighLent(_ queued: QueuedMessage, _ sign: Int) {
+    guard queued.ticket != 0 else { return }
+    let octets = sign * queued.message.weight
+    lent += octets
+    vhost.broker.ledger.add(octets)
+  }
+
+  /// What its consumers hold unsettled is more than is to be in memory. What comes back to a quorum queue is written
+  /// anew, and so it is held.
+  // hot:
+  var lendsTooMuch: Bool { lent > 0 && type != .quorum && !vhost.broker.ledger.allows(lent) }
+
+  /// Memory lets go of a message that a consumer holds, if the store has it: it is read when it comes back.
+  /// - Returns: false if the store does not have it yet
+  func letGo(of queued: inout QueuedMessage) -> Bool {
+    guard queued.ticket != 0, !queued.isAway, !isDeleted else { return true }
+    let held = queued
+    guard levels[Int(queued.priority)].letGo(of: &queued) else { return false }
+    weighLent(held, -1)
+    return true
   }
 
   /// The message is not in the queue any more.

@@ -114,7 +114,7 @@ final class StoredQueue {
       openOctets -= queued.message.octets.count
       return frontier.remove(position)
     }
-    let octets = queued.message.octets.count
+    let octets = queued.octetCount
     guard !queued.isPagedOut else { return removeTransient(position..<position + 1, octets: octets) }
     cursor.count -= 1
     cursor.octets -= octets
