@@ -34,6 +34,7 @@ extension Queue {
     guard let exchange, let message = try? deadLetter(queued.message, deaths, reason, exchange) else {
       return leave(queued)
     }
+    message.header.mayHaveBeenDelivered = level.mayHaveLeft(queued)
     // It leaves this queue when it is in the next one: a crash between the two may double it, and not lose it.
     vhost.broker.later.append(
       LaterMessage(

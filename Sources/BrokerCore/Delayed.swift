@@ -96,8 +96,8 @@ final class Delayed {
           continue
         }
         let due = record.extra.dueMilliseconds
-        // It was on its way perhaps, and nothing of that was safe.
-        record.message.header.mayHaveBeenDelivered = due <= now
+        // It was on its way perhaps, and nothing of that was safe. Clocks of two processes differ a little.
+        record.message.header.mayHaveBeenDelivered = due <= now &+ 1000
         schedule(
           delayed, to: note.goal, by: Identity(name: note.user.text), note.milliseconds,
           after: due > now ? Int64(clamping: due - now) : 0, hops: 0)

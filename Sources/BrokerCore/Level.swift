@@ -141,8 +141,9 @@ final class Level {
   }
 
   /// The next message, that nobody is to get, if it is in memory; else the queue is told when it is.
-  func dropFirst() -> QueuedMessage? {
-    guard let stored else { return backlog.popFirst() }
+  /// - Parameter movesOn: it may be delivered from where it goes, before it has left here
+  func dropFirst(movesOn: Bool) -> QueuedMessage? {
+    guard !movesOn, let stored else { return takeFirst() }
     if backlog.wantsPage { read(stored) }
     return takenFromStore(backlog.popFirst(), stored)
   }
@@ -154,6 +155,12 @@ final class Level {
     queued.ticket = 0
     queued.isPagedOut = false
     return queued
+  }
+
+  /// An earlier process may have given it on, and somebody may have seen it there.
+  func mayHaveLeft(_ queued: QueuedMessage) -> Bool {
+    guard let stored, queued.ticket != 0 else { return false }
+    return queued.message.header.mayHaveBeenDelivered || queued.position <= stored.recoveredUpTo
   }
 
   /// The message is not in the queue any more.

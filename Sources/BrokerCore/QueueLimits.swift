@@ -39,16 +39,17 @@ extension Queue {
           return false
         }
         left -= 1
-        guard let dropped = level.dropFirst() else { break }
+        guard let dropped = level.dropFirst(movesOn: rules.deadLetterExchange != nil) else { break }
         die(dropped, .expired)
       }
     }
-    awaitExpiry()
+    awaitExpiry(after: now)
     return true
   }
 
   /// Looks again when the first message is due.
-  func awaitExpiry() {
+  /// - Parameter past: what was due until then waits for the store, which tells
+  func awaitExpiry(after past: UInt64 = 0) {
     var next: UInt64?
     for level in levels {
       guard let first = level.backlog.first else {
@@ -56,7 +57,7 @@ extension Queue {
         level.lookAtFirst()
         continue
       }
-      if first.expires != 0 { next = min(next ?? .max, first.expires) }
+      if first.expires > past { next = min(next ?? .max, first.expires) }
     }
     guard let next, expiryTimer.map({ next < $0 }) ?? true else { return }
     expiryTimer = next
@@ -96,7 +97,9 @@ extension Queue {
     while isOverflowing {
       guard left > 0 else { return lookAgain(inMilliseconds: 0) }
       left -= 1
-      guard let dropped = levels.last(where: { !$0.isEmpty })?.dropFirst() else { return }
+      guard let level = levels.last(where: { !$0.isEmpty }),
+        let dropped = level.dropFirst(movesOn: rules.deadLetterExchange != nil)
+      else { return }
       die(dropped, .maxlen)
     }
   }

@@ -395,6 +395,33 @@ final class StoredCore {
     #expect(try core.drain("q") == ["m*"])
   }
 
+  /// The queue that it leaves has it safe, the one that it goes to has not, and is faster.
+  @Test(arguments: [true, false])
+  func `a dead letter that was delivered before a crash is redelivered after it`(expires: Bool) throws {
+    try core.queue("dead")
+    var arguments: FieldTable = ["x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"]
+    arguments[expires ? "x-message-ttl" : "x-max-length"] = .int64(expires ? 1000 : 1)
+    try core.queue("q", arguments: arguments)
+    try core.publish("a", to: "q")
+    core.settle()
+    func die() throws {
+      core.clock.advance(seconds: 2)
+      core.broker.deadlines.runDue()
+      if !expires { try core.publish("b", to: "q") }
+      core.turn()
+    }
+    let holder = Holder()
+    try holder.consume(try core.vhost.queue("dead"))
+    try die()
+    // The process ends as soon as somebody has it.
+    for _ in 0..<10 where holder.collector.texts.isEmpty { _ = core.store.workOnce() }
+    #expect(holder.collector.texts == ["a"])
+    try core.crash()
+    try die()
+    core.settle()
+    #expect(try core.drain("dead").first == "a*")
+  }
+
   @Test func `a dead letter leaves its queue when it is in the next one`() throws {
     try core.queue("dead")
     let queue = try core.queue(
