@@ -1,13 +1,30 @@
 import AMQPWire
 
 /// Messages of a virtual host that are in no queue yet, because their time has not come. Persistent ones are in the
-/// store meanwhile, and come at their time after a restart too.
+/// store meanwhile, and come at their time after a restart too; where they are many, memory has their places only.
 final class Delayed {
   private let broker: Broker
   private let vhost: VirtualHost
   /// Nil where all is in memory.
   private let stored: StoredQueue?
   private var lastPosition: UInt64
+
+  private struct Waiting {
+    var queued: QueuedMessage
+    let goal: Goal
+    let identity: Identity
+    let milliseconds: Int64
+    let hops: Int
+  }
+  /// By position.
+  private var waiting: [UInt64: Waiting] = [:]
+  /// Octets of memory of those that the store keeps too.
+  private var weight = 0
+  /// Up to this position memory has let go of what it could.
+  private var letGoUpTo: UInt64 = 0
+  /// Due, and in the store alone, or behind such.
+  private var due = Away()
+  private var isReading = false
 
   /// Due, but for exchanges whose types are not there.
   private var held: [ByteString: [LaterMessage]] = [:]
@@ -50,17 +67,87 @@ final class Delayed {
     _ delayed: QueuedMessage, to goal: Goal, by identity: Identity, _ milliseconds: Int64, after: Int64,
     hops: Int
   ) {
-    let sequel = LaterMessage(
-      vhost: vhost, goal: goal.ofLater, message: delayed.message, identity: identity,
-      delayedMilliseconds: milliseconds, hops: hops,
-      whenPublished: { [self] _ in if delayed.ticket != 0 { stored?.remove(delayed) } })
+    let position = delayed.position
+    waiting[position] = Waiting(
+      queued: delayed, goal: goal, identity: identity, milliseconds: milliseconds, hops: hops)
+    weigh(delayed, 1)
+    letGo(upTo: position)
     broker.deadlines.after(milliseconds: after) { [self] in
-      if case .exchange(let name) = goal, vhost.exchanges[name]?.type is Unavailable {
-        held[name, default: []].append(sequel)
-      } else {
-        broker.later.append(sequel)
-      }
+      guard let queued = waiting[position]?.queued else { return }
+      guard queued.isAway || !due.isEmpty else { return send(queued) }
+      // Behind those that are read first.
+      due.insert(queued)
+      readDue()
     }
+  }
+
+  /// Its time has come, and it is here.
+  private func send(_ queued: QueuedMessage) {
+    guard let was = waiting.removeValue(forKey: queued.position) else { return }
+    weigh(was.queued, -1)
+    if queued.redelivered { queued.message.header.mayHaveBeenDelivered = true }
+    let sequel = LaterMessage(
+      vhost: vhost, goal: was.goal.ofLater, message: queued.message, identity: was.identity,
+      delayedMilliseconds: was.milliseconds, hops: was.hops,
+      whenPublished: { [self] _ in if queued.ticket != 0 { stored?.remove(queued) } })
+    if case .exchange(let name) = was.goal, vhost.exchanges[name]?.type is Unavailable {
+      held[name, default: []].append(sequel)
+    } else {
+      broker.later.append(sequel)
+    }
+  }
+
+  // MARK: memory
+
+  private func weigh(_ queued: QueuedMessage, _ sign: Int) {
+    guard queued.ticket != 0, !queued.isAway else { return }
+    let octets = sign * queued.message.weight
+    weight += octets
+    broker.ledger.add(octets)
+  }
+
+  /// Of those beyond the budget that the store has by now, memory keeps the place. Looks at some, so that it catches
+  /// up with what comes.
+  private func letGo(upTo last: UInt64) {
+    guard let stored else { return }
+    for _ in 0..<8 where letGoUpTo < last {
+      let position = letGoUpTo + 1
+      if var entry = waiting[position], entry.queued.ticket != 0 {
+        guard !broker.ledger.allows(weight), entry.queued.ticket <= stored.journal.settled else { return }
+        weigh(entry.queued, -1)
+        entry.queued.goAway()
+        waiting[position] = entry
+      }
+      letGoUpTo = position
+    }
+  }
+
+  private func readDue() {
+    guard !isReading, let stored, let positions = due.positions else { return }
+    isReading = true
+    let page = StorePage(
+      queue: stored.number, positions: positions, mostMessages: Backlog.pageMessages,
+      mostOctets: Backlog.pageOctets, respectsRanges: false)
+    stored.journal.store.read(page) { [self] read in
+      isReading = false
+      guard !stored.isGone else { return }
+      if let problem = read.problem { log(problem) }
+      for (queued, message) in due.take(read, of: positions) {
+        if let message {
+          send(queued.back(as: (try? message.withExtraKeys()) ?? message))
+        } else {
+          log("one is not in the store")
+          waiting[queued.position] = nil
+          stored.remove(queued)
+        }
+      }
+      readDue()
+      stored.journal.onProgress()
+    }
+  }
+
+  private func log(_ problem: String) {
+    broker.logger.error("delayed messages of '\(vhost.name)': \(problem)")
   }
 
   /// The type of an exchange is there again: what was due meanwhile goes on.
@@ -81,7 +168,7 @@ final class Delayed {
       queue: stored.number, positions: positions, mostMessages: Backlog.pageMessages,
       mostOctets: Backlog.pageOctets)
     stored.journal.store.read(page) { [self] read in
-      if let problem = read.problem { broker.logger.error("delayed messages of '\(vhost.name)': \(problem)") }
+      if let problem = read.problem { log(problem) }
       var next = positions.lowerBound
       let now = broker.clock.wallMilliseconds
       for record in read.records {
@@ -91,13 +178,13 @@ final class Delayed {
         delayed.ticket = Journal.recovered
         record.message.header.sharedBody = record.sharedBody
         guard let note = Note(record.extra.note) else {
-          broker.logger.error("a delayed message of vhost '\(vhost.name)' says not where it is to go")
+          log("one says not where it is to go")
           stored.remove(delayed)
           continue
         }
         let due = record.extra.dueMilliseconds
         // It was on its way perhaps, and nothing of that was safe. Clocks of two processes differ a little.
-        record.message.header.mayHaveBeenDelivered = due <= now &+ 1000
+        delayed.redelivered = due <= now &+ 1000
         schedule(
           delayed, to: note.goal, by: Identity(name: note.user.text), note.milliseconds,
           after: due > now ? Int64(clamping: due - now) : 0, hops: 0)

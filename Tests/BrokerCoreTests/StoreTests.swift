@@ -371,6 +371,30 @@ final class StoredCore {
     #expect(try core.drain("q") == ["m"])
   }
 
+  @Test func `many delayed messages leave memory, and come at their time in order`() throws {
+    var settings = Settings()
+    settings.queueMemoryMaximum = 10 * Ledger.overhead
+    let core = try StoredCore(settings)
+    try core.queue("q")
+    var properties = BasicProperties()
+    properties.deliveryMode = 2
+    for number in 1...60 {
+      core.vhost.delay(.of("\(number)", key: "q", properties: properties), to: "", by: .none, 10_000)
+      if number.isMultiple(of: 5) { core.settle() }
+    }
+    for again in [false, true] {
+      if again { try core.crash() }
+      core.settle()
+      #expect(core.broker.ledger.octets < 20 * (Ledger.overhead + 2))
+    }
+    core.clock.advance(seconds: 11)
+    core.broker.deadlines.runDue()
+    core.settle()
+    #expect(try core.drain("q") == (1...60).map(String.init))
+    core.settle()
+    #expect(core.store.messageCount == 0 && core.broker.ledger.octets == 0)
+  }
+
   @Test func `what is due for an exchange whose type is not there waits for the type`() throws {
     let make: ExchangeTypeMaker = { (_) throws(ProtocolError) in Plain() }
     try core.broker.install(exchangeType: "x-plain", make)
