@@ -19,6 +19,8 @@ package struct Configuration: Sendable {
   package var durability = "fsync"
   /// Octets of the disk that the store leaves free.
   package var diskFreeLimit = 268_435_456
+  /// A file that is loaded at each start.
+  package var definitions: String?
   package var settings = Settings()
   package var authChain: [String]?
   package var plugins = "plugins"

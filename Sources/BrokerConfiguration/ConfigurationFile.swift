@@ -28,9 +28,12 @@ package enum ConfigurationFile {
       throw ConfigurationError(problems: ["\(path): is no UTF-8"])
     }
     var configuration = try parse(text, path: path)
+    let folder = URL(filePath: path).deletingLastPathComponent()
     if configuration.said.contains("scripting.plugins"), !configuration.plugins.hasPrefix("/") {
-      let folder = URL(filePath: path).deletingLastPathComponent()
       configuration.plugins = folder.appending(path: configuration.plugins).relativePath
+    }
+    if let file = configuration.definitions, !file.hasPrefix("/") {
+      configuration.definitions = folder.appending(path: file).relativePath
     }
     return configuration
   }

@@ -60,6 +60,9 @@ package struct ConfigurationKey: Sendable {
       "data.memory",
       "Octets of messages that all queues hold in memory; beyond, each may hold a page of 256 KiB.",
       in: 1 << 20...1 << 45, get: { $0.settings.memoryMaximum }, set: { $0.settings.memoryMaximum = $1 }),
+    text(
+      "data.definitions", "A file of definitions, RabbitMQ's or ours, that is loaded at each start.",
+      sample: "\"definitions.json\"", set: { $0.definitions = $1 }),
     integer(
       "limits.max_message_size", "The most octets of a message's body.",
       in: 0...Int(WireLimits.bodyAnnounced),
@@ -91,6 +94,23 @@ package struct ConfigurationKey: Sendable {
       "Who is asked at a login, in this order: internal, and plugins. If it is not set: internal, then all "
         + "enabled plugins with authenticate, by name.", sample: "[\"internal\", \"users-file\"]",
       set: { $0.authChain = $1 }),
+    text(
+      "auth.default_user", "The user that a broker without data makes; it may do everything.",
+      get: { $0.settings.users.first?.name.text ?? "" },
+      set: { configuration, name in configuration.changeFirstUser { $0.name = ByteString(name) } }),
+    text(
+      "auth.default_pass", "That user's password.", get: { $0.settings.users.first?.password ?? "" },
+      set: { configuration, password in configuration.changeFirstUser { $0.password = password } }),
+    texts(
+      "auth.default_user_tags", "That user's tags.", get: { $0.settings.users.first?.tags ?? [] },
+      set: { configuration, tags in configuration.changeFirstUser { $0.tags = tags } }),
+    text(
+      "auth.default_vhost", "The virtual host that a broker without data makes.",
+      get: { $0.settings.firstVirtualHost.text },
+      set: { $0.settings.firstVirtualHost = ByteString($1) }),
+    texts(
+      "auth.loopback_users", "Users who may come from this machine only; [] is nobody.",
+      get: { $0.settings.loopbackUsers.sorted() }, set: { $0.settings.loopbackUsers = Set($1) }),
     number(
       "auth.cache_seconds", "How long a connection keeps the answers of authorize; 0: they are not kept.",
       in: 0...86_400, get: { $0.settings.accessCacheSeconds }, set: { $0.settings.accessCacheSeconds = $1 }),
@@ -150,17 +170,25 @@ package struct ConfigurationKey: Sendable {
     }
   }
 
+  /// - Parameter get: nil: without the key it is unset, and set it has at least one
   private static func texts(
-    _ path: String, _ about: String, sample: String,
+    _ path: String, _ about: String, get: ((Configuration) -> [String])? = nil, sample: String = "",
     set: @escaping @Sendable (inout Configuration, [String]) -> Void
   ) -> ConfigurationKey {
-    ConfigurationKey(
-      path: path, about: about, expected: "a list of different strings, at least one", standard: nil,
+    let standard = get.map { get in
+      "[" + get(Configuration()).map { "\"\($0)\"" }.joined(separator: ", ") + "]"
+    }
+    let mayBeEmpty = standard != nil
+    return ConfigurationKey(
+      path: path, about: about,
+      expected: "a list of different strings\(mayBeEmpty ? "" : ", at least one")", standard: standard,
       sample: sample
     ) { configuration, value in
       guard case .list(let items) = value else { return false }
       let texts = items.compactMap { if case .text(let text) = $0, !text.isEmpty { text } else { nil } }
-      guard !texts.isEmpty, texts.count == items.count, Set(texts).count == texts.count else { return false }
+      guard mayBeEmpty || !texts.isEmpty, texts.count == items.count, Set(texts).count == texts.count else {
+        return false
+      }
       set(&configuration, texts)
       return true
     }

@@ -72,12 +72,13 @@ public final class Broker {
 
   /// What a broker without data begins with.
   func begin() {
-    makeVirtualHost("/", VirtualHostDefinition())
+    let vhost = settings.firstVirtualHost
+    makeVirtualHost(vhost, VirtualHostDefinition(description: "Default virtual host"))
     for first in settings.users {
       users.put(
         User(
           name: first.name, password: PasswordHash(of: ByteString(first.password)), tags: first.tags,
-          permissions: ["/": .everything]))
+          permissions: [vhost: .everything]))
     }
   }
 

@@ -32,6 +32,7 @@ public struct Settings: Sendable {
   /// As clients of RabbitMQ expect it: `rabbit@` and the machine.
   public var nodeName = "rabbit@localhost"
   /// Those that a broker without data begins with.
+  public var firstVirtualHost: ByteString = "/"
   public var users: [FirstUser] = [FirstUser(name: "guest", password: "guest", tags: ["administrator"])]
   /// Seconds for which a connection keeps what its user may do. What a channel publishes to again and again is
   /// asked about anew half a second later at most.
@@ -48,9 +49,9 @@ public struct Settings: Sendable {
 
 /// A user that a broker without data makes, who may do everything in its first virtual host.
 public struct FirstUser: Sendable {
-  public let name: ByteString
-  public let password: String
-  public let tags: [String]
+  public var name: ByteString
+  public var password: String
+  public var tags: [String]
 
   public init(name: ByteString, password: String, tags: [String] = []) {
     self.name = name

@@ -3,8 +3,10 @@
 
 internal import AMQPWire
 internal import BrokerCore
+package import BrokerServer
 internal import Hummingbird
 internal import LuaRuntime
+internal import NIOCore
 
 struct DefinitionRoutes: Sendable {
   let desk: Desk
@@ -118,6 +120,28 @@ struct DefinitionRoutes: Sendable {
     fields["metadata"] = .table(more)
     return .table(fields)
   }
+}
+
+extension Management {
+  /// - Throws: `DefinitionsError`
+  package static func load(definitions octets: [UInt8], into server: BrokerServer.Server) async throws {
+    do {
+      try await DefinitionsFile(try Fields(ByteBuffer(bytes: octets))).load(
+        into: Desk(server: server), only: nil)
+    } catch let refusal as Refusal {
+      throw DefinitionsError(refusal.reason)
+    } catch let refusal as BrokerCore.Refusal {
+      throw DefinitionsError(refusal.text)
+    } catch let error as ProtocolError {
+      throw DefinitionsError(error.text)
+    }
+  }
+}
+
+/// Why a definitions file cannot be loaded.
+package struct DefinitionsError: Error, CustomStringConvertible {
+  package let description: String
+  package init(_ description: String) { self.description = description }
 }
 
 /// A definitions file, read whole before any of it is done. What is there already is changed, nothing is taken away.

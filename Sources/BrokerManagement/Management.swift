@@ -192,7 +192,8 @@ enum ManagementBounds {
   static let headerOctets = 16 << 10
   static let headersOctets = 64 << 10
   static let headers = 100
-  static let bodyOctets = 1 << 20
+  /// A definitions file is one.
+  static let bodyOctets = 20 << 20
   /// Of names in AMQP (short strings), users' names too.
   static let nameOctets = 255
   static let jsonNesting = 32

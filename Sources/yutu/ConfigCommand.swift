@@ -1,13 +1,33 @@
 import ArgumentParser
 import BrokerConfiguration
 import BrokerScripting
+import Foundation
 import LuaRuntime
 
-/// `yutu config check|default`: the configuration file, without a broker.
+/// `yutu config check|default|import`: the configuration file, without a broker.
 struct ConfigCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "config", abstract: "Check a configuration file, or print one with all defaults.",
-    subcommands: [CheckConfig.self, DefaultConfig.self])
+    subcommands: [CheckConfig.self, DefaultConfig.self, ImportConfig.self])
+}
+
+struct ImportConfig: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "import", abstract: "Print RabbitMQ's configuration file as one of ours.",
+    discussion: "Example: yutu config import /etc/rabbitmq/rabbitmq.conf > yutu.toml")
+
+  @Argument(help: "The file, rabbitmq.conf.", completion: .file(extensions: ["conf"]))
+  var file: String
+
+  func run() throws {
+    guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+      Console.complain("\(file): no such file, or it is no UTF-8")
+      throw ExitCode(1)
+    }
+    let (own, untranslated) = RabbitMQConfiguration.translated(text)
+    Console.say(String(own.dropLast()))
+    for line in untranslated { Console.complain("\(file): has no equal here: \(line)") }
+  }
 }
 
 struct DefaultConfig: ParsableCommand {

@@ -48,6 +48,7 @@ struct Serve: AsyncParsableCommand {
     var configuration =
       try config.map { path throws(ConfigurationError) in try ConfigurationFile.read(path) }
       ?? Configuration()
+    try configuration.apply(ProcessInfo.processInfo.environment)
     let options: [(option: String, key: String, value: LuaValue?)] = [
       ("--host", "listen.host", host.map { .text($0) }),
       ("--port", "listen.port", port.map { .integer(Int64($0)) }),
@@ -90,6 +91,7 @@ struct Serve: AsyncParsableCommand {
     }
     let room = try await load(configuration, into: server)
     let loaded = try await room.statuses()
+    try await loadDefinitions(configuration, into: server)
     let management = management(room, beside: server, configuration, level, events)
     do {
       let address = try await server.listen(host: host, port: port)
@@ -135,6 +137,20 @@ struct Serve: AsyncParsableCommand {
     try await room.start()
     Task { await room.watch() }
     return room
+  }
+
+  /// Before the first client comes, at each start: what is there stays as it is.
+  private func loadDefinitions(_ configuration: Configuration, into server: Server) async throws {
+    guard let path = configuration.definitions else { return }
+    do {
+      guard let octets = FileManager.default.contents(atPath: path) else {
+        throw DefinitionsError("no such file, or it cannot be read")
+      }
+      try await Management.load(definitions: Array(octets), into: server)
+    } catch {
+      Console.complain("yutu: data.definitions \(path): \(error)")
+      throw ExitCode(1)
+    }
   }
 
   private func management(
