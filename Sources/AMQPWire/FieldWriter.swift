@@ -15,6 +15,11 @@ public struct FieldWriter: FieldVisitor {
     bytes.append(contentsOf: octets)
   }
 
+  public mutating func put(_ octets: UnsafeRawBufferPointer) {
+    bitsUsed = 0
+    bytes.append(contentsOf: octets)
+  }
+
   public mutating func patchLong(_ value: UInt32, at position: Int) {
     withUnsafeBytes(of: value.bigEndian) { bytes.replaceSubrange(position..<(position + 4), with: $0) }
   }

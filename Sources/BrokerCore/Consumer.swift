@@ -19,6 +19,8 @@ public final class Consumer {
   public internal(set) var unsettled = 0
   /// True while the queue has it in its list.
   public internal(set) var isSubscribed = false
+  /// Its place, if it reads a stream.
+  var reader: StreamReader?
 
   public init(
     tag: ByteString, queue: Queue, noAck: Bool, exclusive: Bool = false, priority: Int = 0, prefetch: Int = 0,

@@ -48,6 +48,7 @@ struct Definition {
     case operatorPolicy = 0x6F  // o
     case exchange = 0x65  // e
     case queue = 0x71  // q
+    case segment = 0x73  // s
     case binding = 0x62  // b
 
     var isInVirtualHost: Bool { self == .exchange || self == .queue || self == .binding }

@@ -3,7 +3,7 @@ import AMQPWire
 /// One priority of a queue: its messages in memory, those in the store, and the way between. Knows no consumer.
 ///
 /// For the store each level is a queue of its own, with positions of its own.
-final class Level {
+final class Level: StoredQueueOwner {
   let priority: UInt8
   private unowned let queue: Queue
   private(set) var backlog: Backlog
@@ -33,7 +33,7 @@ final class Level {
     keepsTransient = queue.type == .quorum
     if let stored {
       self.stored = stored
-      stored.level = self
+      stored.owner = self
       lastPosition = stored.lastPosition
       backlog.recover(count: stored.recoveredCount, octets: stored.recoveredOctets, from: stored.head)
     } else if keepsMessages {
@@ -44,7 +44,7 @@ final class Level {
   private func makeStored() {
     guard let journal else { return }
     let made = StoredQueue(number: queue.vhost.broker.nextQueueNumber(), journal: journal)
-    made.level = self
+    made.owner = self
     stored = made
   }
 
@@ -186,7 +186,7 @@ final class Level {
     backlog.removeAll()
     epoch += 1
     guard let stored else { return }
-    stored.level = nil
+    stored.owner = nil
     journal?.drop(stored)
   }
 

@@ -15,6 +15,8 @@ public final class Queue {
   private(set) var rules: QueueRules
   /// By priority; one, if the queue has no priorities.
   private(set) var levels: ContiguousArray<Level> = []
+  /// What it has instead, if it is one.
+  private(set) var stream: Stream?
   private var consumers: Consumers
   /// Who wants the next message and cannot have it yet.
   private var gettersWaiting: [Pending<Void>] = []
@@ -26,7 +28,7 @@ public final class Queue {
   private var hadConsumer = false
   /// Those of the broker's filters that are for this queue.
   public private(set) var enqueueFilters: [any MessageFilter] = []
-  private var deliverFilters: [any MessageFilter] = []
+  private(set) var deliverFilters: [any MessageFilter] = []
   /// A message may go to its consumer before it has a place.
   private var handsOver = true
   /// Consumers see messages as they came, and nobody else looks.
@@ -65,10 +67,14 @@ public final class Queue {
     self.vhost = vhost
     consumers = Consumers(singleActive: rules.singleActive)
     lastUsed = vhost.broker.clock.nanoseconds
-    for priority in 0...rules.priorityMaximum {
-      let index = Int(priority)
-      levels.append(
-        Level(priority: priority, of: self, stored: index < stored.count ? stored[index] : nil))
+    if type == .stream {
+      stream = Stream(of: self, stored: stored.first)
+    } else {
+      for priority in 0...rules.priorityMaximum {
+        let index = Int(priority)
+        levels.append(
+          Level(priority: priority, of: self, stored: index < stored.count ? stored[index] : nil))
+      }
     }
     chooseFilters()
     beginRules()
@@ -88,10 +94,10 @@ public final class Queue {
     policies = vhost.policies.inForce(for: name, type)
     guard policies != before else { return }
     rules = QueueRules(type.effective(arguments, policies.definition))
-    rulesChanged()
+    if let stream { stream.rulesChanged() } else { rulesChanged() }
   }
 
-  public var readyCount: Int { levels.reduce(0) { $0 + $1.backlog.count } }
+  public var readyCount: Int { stream?.count ?? levels.reduce(0) { $0 + $1.backlog.count } }
   public var consumerCount: Int { consumers.count }
   // hot:
   var isEmpty: Bool { levels.count == 1 ? levels[0].isEmpty : levels.allSatisfy(\.isEmpty) }
@@ -115,6 +121,10 @@ public final class Queue {
   // hot:
   @discardableResult
   public func enqueue(_ message: Message) -> Enqueued {
+    if let stream {
+      stream.append(message)
+      return .taken
+    }
     let consumer = handsOver && isEmpty ? consumers.nextWithCredit() : nil
     if rules.refusesWhenFull, consumer == nil, wouldOverflow(message) {
       refuse(message)
@@ -196,6 +206,7 @@ public final class Queue {
   /// Delivers as long as there are messages and consumers with credit.
   // hot:
   public func drain() {
+    if let stream { return stream.deliver() }
     if needsRoom { makeRoom() }
     while !isEmpty, let consumer = consumers.nextWithCredit(), let queued = takeFirst() {
       hand(queued, to: consumer)
@@ -205,6 +216,7 @@ public final class Queue {
   /// Delivers a share.
   /// - Returns: whether there is more that could be delivered
   public func drain(atMost share: Int) -> Bool {
+    if let stream { return stream.deliver(atMost: share) }
     for _ in 0..<share {
       guard !isEmpty, let consumer = consumers.nextWithCredit(), let queued = takeFirst() else {
         return false
@@ -218,6 +230,10 @@ public final class Queue {
   /// else is asked: an acknowledgement costs the same however many consumers there are.
   // hot:
   public func drain(to consumer: Consumer) {
+    if let reader = consumer.reader {
+      _ = reader.deliver()
+      return
+    }
     while !isEmpty, consumers.mayServe(consumer), consumer.hasCredit, let queued = takeFirst() {
       hand(queued, to: consumer)
     }
@@ -336,6 +352,7 @@ public final class Queue {
 
   // hot:
   func settle(_ queued: QueuedMessage, _ settlement: Settlement) {
+    guard stream == nil else { return }
     unsettledCount -= 1
     if !queued.isAway { weighLent(queued, -1) }
     guard !isDeleted else { return }
@@ -403,8 +420,11 @@ public final class Queue {
 
   /// - Throws: 403 if somebody consumes exclusively, or if this one wants to and is not alone.
   public func subscribe(_ consumer: Consumer) throws(ProtocolError) {
-    // A quorum queue knows no exclusive consumers: it does not even refuse them.
-    if type != .quorum,
+    // A quorum queue knows no exclusive consumers: it does not even refuse them. A stream neither.
+    if let stream {
+      try stream.checkConsumer(consumer)
+      stream.attach(consumer)
+    } else if type != .quorum,
       consumers.hasExclusive || (consumer.exclusive && (!consumers.isEmpty || rules.singleActive))
     {
       throw ProtocolError(.accessRefused, "\(described) in exclusive use")
@@ -420,6 +440,7 @@ public final class Queue {
     guard consumer.isSubscribed else { return }
     consumer.isSubscribed = false
     consumers.remove(consumer)
+    stream?.detach(consumer)
     if consumers.isEmpty { wasUsed() }
     // Another may be the active one now.
     if rules.singleActive { drain() }
@@ -432,6 +453,7 @@ public final class Queue {
     isDeleted = true
     handle?.queue = nil
     for level in levels { level.close() }
+    stream?.close()
     answerGetters()
     let all = consumers.all
     consumers.removeAll()
@@ -443,9 +465,10 @@ public final class Queue {
 
   /// It outlives a restart from now on, if it is to.
   func define() {
-    let numbers = levels.compactMap(\.stored?.number)
-    guard durable, numbers.count == levels.count else { return }
-    vhost.broker.journal?.define(definitionKey, definition(numbers: numbers))
+    let numbers = stream.map { [$0.stored?.number] } ?? levels.map(\.stored?.number)
+    let known = numbers.compactMap(\.self)
+    guard durable, known.count == numbers.count else { return }
+    vhost.broker.journal?.define(definitionKey, definition(numbers: known))
   }
 
   /// The process ends in order: nobody consumes any more.

@@ -77,7 +77,9 @@ extension Queue {
   // MARK: room
 
   /// Of the bodies of messages that are ready.
-  public var readyOctets: Int { levels.reduce(0) { $0 + $1.backlog.bodyOctets } }
+  public var readyOctets: Int {
+    stream?.segments.octets ?? levels.reduce(0) { $0 + $1.backlog.bodyOctets }
+  }
 
   private var isOverflowing: Bool { readyCount > rules.countMaximum || readyOctets > rules.octetsMaximum }
 

@@ -17,6 +17,10 @@ struct QueueRules {
   let countMaximum: Int
   let octetsMaximum: Int
   let overflow: Overflow
+  /// `x-max-age`, of a stream.
+  let ageMaximumMilliseconds: UInt64?
+  /// `x-stream-max-segment-size-bytes`: what a stream gives up goes in such parts.
+  let segmentOctets: Int
   /// `x-max-priority`.
   let priorityMaximum: UInt8
   /// `x-consumer-timeout`.
@@ -35,6 +39,9 @@ struct QueueRules {
   /// The first makes room when it is full.
   let dropsWhenFull: Bool
 
+  /// RabbitMQ's.
+  private static let standardSegmentOctets = 500_000_000
+
   init(_ arguments: FieldTable) {
     func number(_ name: ByteString) -> Int64? { arguments[name]?.integer.map { max(0, $0) } }
     timeToLiveMilliseconds = number("x-message-ttl").map { UInt64($0) }
@@ -49,6 +56,11 @@ struct QueueRules {
       case "reject-publish-dlx" where !isQuorum: .rejectPublishDeadLetter
       default: .dropHead
       }
+    ageMaximumMilliseconds = arguments["x-max-age"]?.string.flatMap { StreamAge.seconds($0) }.map {
+      $0.multipliedReportingOverflow(by: 1000).partialValue
+    }
+    segmentOctets =
+      number("x-stream-max-segment-size-bytes").map { Int(clamping: $0) } ?? Self.standardSegmentOctets
     priorityMaximum = number("x-max-priority").map { UInt8(clamping: $0) } ?? 0
     consumerTimeoutMilliseconds = number("x-consumer-timeout")
     singleActive = arguments["x-single-active-consumer"] == true

@@ -21,10 +21,14 @@ extension Broker {
     for definition in definitions where definition.kind == .virtualHost || definition.kind == .queue {
       lastQueueNumber = max(lastQueueNumber, try definition.numbers().max() ?? 0)
     }
+    let segments = try recoverSegments(definitions)
     func stored(_ definition: Definition) throws(StoreError) -> [StoredQueue] {
       guard let journal else { return [] }
       return try definition.numbers().map {
-        StoredQueue(number: $0, journal: journal, cursor: rest.removeValue(forKey: $0) ?? StoreCursor())
+        let stored = StoredQueue(
+          number: $0, journal: journal, cursor: rest.removeValue(forKey: $0) ?? StoreCursor())
+        stored.segments = segments[$0] ?? []
+        return stored
       }
     }
     for definition in definitions where definition.kind == .virtualHost {
@@ -44,7 +48,7 @@ extension Broker {
         throw StoreError("damaged: no definition of vhost '\(definition.vhost)'")
       }
       switch definition.kind {
-      case .virtualHost, .user, .policy, .operatorPolicy: continue
+      case .virtualHost, .user, .policy, .operatorPolicy, .segment: continue
       case .exchange:
         guard let asked = ExchangeDefinition(name: name, recovered: fields) else {
           throw StoreError("the definition of \(vhost.describedExchange(name)) cannot be read")
@@ -67,6 +71,20 @@ extension Broker {
       for number in rest.keys { journal.drop(StoredQueue(number: number, journal: journal)) }
     }
     for vhost in vhosts.values { vhost.recoverDelayed() }
+  }
+
+  /// Those of streams, by the number of their queue.
+  private func recoverSegments(
+    _ definitions: [Definition]
+  ) throws(StoreError) -> [UInt64: [StreamSegments.Segment]] {
+    var found: [UInt64: [StreamSegments.Segment]] = [:]
+    for definition in definitions where definition.kind == .segment {
+      guard let (queue, segment) = StreamSegments.Segment.recovered(definition) else {
+        throw StoreError("damaged: the definition of a segment in vhost '\(definition.vhost)' cannot be read")
+      }
+      found[queue, default: []].append(segment)
+    }
+    return found
   }
 
   private func recoverPolicy(_ definition: Definition) throws(StoreError) {

@@ -1,5 +1,11 @@
 import AMQPWire
 
+/// Whose messages are in the store: hears that they are.
+protocol StoredQueueOwner: AnyObject {
+  /// The store has messages up to a ticket; deliveries waited for it.
+  func storeSettled(upTo ticket: Journal.Ticket, wasBlocked: Bool)
+}
+
 /// A queue as the store has it: which of its messages are kept, and how far it was delivered. Knows no consumer.
 ///
 /// It gathers what has changed since the last batch; `takeChange` makes one change of the store of it, in which the
@@ -8,7 +14,9 @@ final class StoredQueue {
   let number: UInt64
   let journal: Journal
   /// Nil for messages that are in no queue yet, and when the queue is gone.
-  var level: Level?
+  var owner: (any StoredQueueOwner)?
+  /// Of a stream that an earlier process has left.
+  var segments: [StreamSegments.Segment] = []
 
   /// As it is in the store when the batch that is being written is safe.
   private var cursor: StoreCursor
@@ -231,6 +239,6 @@ final class StoredQueue {
     safeUpTo = cursor.deliveredUpTo
     let wasBlocked = isBlocked
     isBlocked = false
-    level?.storeSettled(upTo: ticket, wasBlocked: wasBlocked)
+    owner?.storeSettled(upTo: ticket, wasBlocked: wasBlocked)
   }
 }

@@ -33,6 +33,7 @@ struct QueueRoutes: Sendable {
         try await desk.ask { broker in
           let queue = try Self.queue(name, in: vhost, of: broker)
           guard queue.owner == nil else { throw queue.isLocked }
+          try queue.checkRemoval(by: "queue.purge")
           _ = queue.purge()
         }
         return .done

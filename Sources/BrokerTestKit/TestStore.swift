@@ -56,6 +56,7 @@ package final class TestStore: MessageStore {
   }
 
   package var messageCount: Int { kept.durable.count }
+  package var definitionCount: Int { kept.definitions.count }
   package var transientCount: Int { kept.transient.count }
   package func cursor(of queue: UInt64) -> StoreCursor? { kept.cursors[queue] }
 

@@ -94,20 +94,21 @@ struct Holder {
 
   func consumer(
     _ queue: Queue, tag: ByteString = "tag", noAck: Bool = false, exclusive: Bool = false, priority: Int = 0,
-    prefetch: Int = 0
+    prefetch: Int = 0, arguments: FieldTable = [:]
   ) -> Consumer {
     Consumer(
       tag: tag, queue: queue, noAck: noAck, exclusive: exclusive, priority: priority, prefetch: prefetch,
-      deliveries: deliveries, outlet: collector)
+      arguments: arguments, deliveries: deliveries, outlet: collector)
   }
 
   @discardableResult
   func consume(
     _ queue: Queue, tag: ByteString = "tag", noAck: Bool = false, exclusive: Bool = false, priority: Int = 0,
-    prefetch: Int = 0
+    prefetch: Int = 0, arguments: FieldTable = [:]
   ) throws -> Consumer {
     let consumer = consumer(
-      queue, tag: tag, noAck: noAck, exclusive: exclusive, priority: priority, prefetch: prefetch)
+      queue, tag: tag, noAck: noAck, exclusive: exclusive, priority: priority, prefetch: prefetch,
+      arguments: arguments)
     try queue.subscribe(consumer)
     queue.drain()
     return consumer

@@ -27,11 +27,15 @@ extension ClientChannel {
     }
     let isReply = method.queue == Self.replyTo
     let queue = isReply ? try makeReplyQueue(method) : try queueToRead(method.queue)
+    if !isReply { try queue.checkConsumeArguments(method.arguments) }
+    guard queue.type != .quorum || deliveries.limit == 0 else {
+      throw ProtocolError(.notImplemented, "\(queue.described) does not support global qos")
+    }
     let tag = method.consumerTag.isEmpty ? ServerNames.consumerTag() : method.consumerTag
     let outlet = Subscription(tag: tag, channel: self)
     let consumer = Consumer(
       tag: tag, queue: queue, noAck: method.noAck, exclusive: method.exclusive,
-      priority: isReply ? 0 : try checkedPriority(method.arguments, queue), prefetch: prefetch,
+      priority: isReply ? 0 : Int(method.arguments["x-priority"]?.integer ?? 0), prefetch: prefetch,
       arguments: method.arguments, identity: connection.identity, deliveries: deliveries, outlet: outlet)
     try queue.subscribe(consumer)
     consumers[tag] = consumer
@@ -52,44 +56,6 @@ extension ClientChannel {
     let queue = vhost.addReplyQueue(address: ServerNames.replyAddress(), owner: connection.id)
     replyQueue = queue
     return queue
-  }
-
-  /// - Throws: 406 for an argument that is wrong, 540 for what the type of queue cannot do
-  private func checkedPriority(_ arguments: FieldTable, _ queue: Queue) throws(ProtocolError) -> Int {
-    let priority = try priority(arguments, queue)
-    let unknown: ByteString? =
-      if arguments["x-stream-offset"] != nil {
-        "x-stream-offset"
-      } else if queue.type == .quorum,
-        arguments["x-cancel-on-ha-failover"] != nil
-      { "x-cancel-on-ha-failover" } else { nil }
-    if let unknown {
-      throw ProtocolError(
-        .preconditionFailed,
-        "invalid arg '\(unknown)' for \(queue.described) of queue type rabbit_\(queue.type.rawValue)_queue")
-    }
-    if let value = arguments["x-cancel-on-ha-failover"] {
-      guard case .boolean = value else {
-        throw ProtocolError(
-          .preconditionFailed,
-          "invalid arg 'x-cancel-on-ha-failover' for \(queue.described): {unacceptable_type,\(value.typeName)}"
-        )
-      }
-    }
-    guard queue.type != .quorum || deliveries.limit == 0 else {
-      throw ProtocolError(.notImplemented, "\(queue.described) does not support global qos")
-    }
-    return priority
-  }
-
-  private func priority(_ arguments: FieldTable, _ queue: Queue) throws(ProtocolError) -> Int {
-    guard let value = arguments["x-priority"] else { return 0 }
-    guard let number = value.integer else {
-      throw ProtocolError(
-        .preconditionFailed,
-        "invalid arg 'x-priority' for \(queue.described): \"expected integer, got \(value.typeName)\"")
-    }
-    return Int(number)
   }
 
   /// A tag that nobody has is answered like any other (1.8.3.5).
@@ -120,6 +86,7 @@ extension ClientChannel {
 
   func get(_ method: BasicGet) throws(ProtocolError) {
     let queue = try queueToRead(method.queue)
+    try queue.checkRemoval(by: "basic.get")
     guard !queue.refusesGetters else {
       throw ProtocolError(
         .resourceLocked,

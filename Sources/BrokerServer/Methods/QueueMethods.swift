@@ -42,7 +42,9 @@ extension ClientChannel {
       QueueDeclareOk {
         $0.queue = queue.name
         $0.messageCount = UInt32(truncatingIfNeeded: queue.readyCount)
-        $0.consumerCount = UInt32(truncatingIfNeeded: queue.consumerCount)
+        // RabbitMQ does not say how many consume a stream.
+        $0.consumerCount =
+          queue.type == .stream ? 0 : UInt32(truncatingIfNeeded: queue.consumerCount)
       })
   }
 
@@ -74,13 +76,16 @@ extension ClientChannel {
           "cannot delete \(queue.described). queue.delete operations with "
             + "\(method.ifUnused ? "if-unused" : "if-empty") flag set are not supported by quorum queues")
       }
-      if method.ifEmpty, queue.readyCount > 0 {
-        throw ProtocolError(.preconditionFailed, "\(queue.described) not empty")
+      // A stream goes, whatever is in it and whoever reads it, and nobody is told how much that was: so RabbitMQ.
+      if queue.type != .stream {
+        if method.ifEmpty, queue.readyCount > 0 {
+          throw ProtocolError(.preconditionFailed, "\(queue.described) not empty")
+        }
+        if method.ifUnused, queue.consumerCount > 0 {
+          throw ProtocolError(.preconditionFailed, "\(queue.described) in use")
+        }
+        count = queue.readyCount
       }
-      if method.ifUnused, queue.consumerCount > 0 {
-        throw ProtocolError(.preconditionFailed, "\(queue.described) in use")
-      }
-      count = queue.readyCount
       doomed = queue
     }
     let consumers = doomed.map { vhost.takeOut($0) } ?? []
@@ -94,7 +99,9 @@ extension ClientChannel {
   }
 
   func purge(_ method: QueuePurge) throws(ProtocolError) {
-    let count = try queueToRead(method.queue).purge()
+    let queue = try queueToRead(method.queue)
+    try queue.checkRemoval(by: "queue.purge")
+    let count = queue.purge()
     if !method.noWait { send(QueuePurgeOk { $0.messageCount = UInt32(truncatingIfNeeded: count) }) }
   }
 

@@ -12,7 +12,7 @@ from .suite import Suite
 RELOAD_SECONDS = 15  # the broker looks at the folder each second
 PLUGIN = Path("exchanges") / "x-price-range.lua"
 
-LEFT_BEHIND = ["queue=hello", "queue=tasks", "queue=durable_tasks", "queue=fibonacci"]
+LEFT_BEHIND = ["queue=hello", "queue=tasks", "queue=durable_tasks", "queue=fibonacci", "queue=readings"]
 LEFT_BEHIND += ["exchange=news", "exchange=log", "exchange=topics", "exchange=documents"]
 
 
@@ -146,6 +146,12 @@ def consistent_hash(stage):
     stage.play("10_consistent_hash/share.py")
 
 
+def stream(stage):
+    stage.play("11_stream/publish.py", "17.5", "18.0", "18.5")
+    stage.play("11_stream/read.py", "first", "--count", "3")
+    stage.play("11_stream/read.py", "1", "--count", "2")
+
+
 def lua_exchange(stage):
     stage.play("09_lua_exchange/orders.py")
 
@@ -208,5 +214,6 @@ SCENES = [
     headers,
     rpc,
     consistent_hash,
+    stream,
 ]
 LUA_SCENES = [lua_exchange, lua_exchange_changed_while_running, lua_exchange_with_a_broken_file]
