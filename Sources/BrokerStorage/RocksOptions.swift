@@ -23,7 +23,7 @@
     /// What a start has to read again at most: some tenths of a second.
     static let mostLog: UInt64 = 64 << 20
     /// Of indices, too, which then need not all be in memory.
-    static let blockCache = 8 << 20
+    static let blockCache = 4 << 20
     static let blockSize = 16 << 10
     static let fileSize: UInt64 = 64 << 20
 
