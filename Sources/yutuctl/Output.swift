@@ -38,8 +38,11 @@ struct Output: Sendable {
   }
 
   private static func shown(_ columns: [String], _ rows: [[JSON]]) -> [[String]] {
-    rows.map { row in zip(columns, row).map { $0 == "arguments" ? $1.inErlang : $1.shown } }
+    rows.map { row in zip(columns, row).map { tables.contains($0) ? $1.inErlang : $1.shown } }
   }
+
+  /// What a client gave as a table of AMQP: scripts look for {"connection_name","mine"}.
+  private static let tables: Set = ["arguments", "client_properties"]
 
   /// Names and values, one a line.
   func record(_ fields: [(name: String, value: JSON)]) {
