@@ -39,6 +39,9 @@ package struct ConfigurationKey: Sendable {
     word(
       "log.level", "How much to log.", among: Logger.Level.allCases.map(\.rawValue), get: { $0.logLevel },
       set: { $0.logLevel = $1 }),
+    flag(
+      "log.exchange", "Whether lines of the log are published to amq.rabbitmq.log, under their level.",
+      get: { $0.settings.logsToExchange }, set: { $0.settings.logsToExchange = $1 }),
     text(
       "data.dir",
       "Where data is kept; :memory: keeps nothing. If it is not set: $XDG_DATA_HOME/yutu or ~/.local/share/yutu.",

@@ -86,9 +86,11 @@ public final class Broker {
     if let reason {
       logger.critical("disk resource limit alarm set: \(reason); publishers are blocked")
       hooks.happened(.alarmRaised("disk"))
+      note("alarm.set", ["source": "disk"])
     } else {
       logger.notice("disk resource limit alarm cleared; publishers go on")
       hooks.happened(.alarmCleared("disk"))
+      note("alarm.cleared", ["source": "disk"])
     }
     onAlarm()
   }

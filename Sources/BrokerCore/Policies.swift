@@ -153,6 +153,13 @@ extension VirtualHost {
     try policies.put(policy, kind)
     broker.journal?.define(definitionKey(policy.name, kind), policy.stored)
     policiesChanged()
+    broker.note(
+      kind == .user ? "policy.set" : "operator.policy.set",
+      [
+        "name": .string(policy.name), "vhost": .string(name), "pattern": .string(ByteString(policy.pattern)),
+        "apply-to": .string(ByteString(policy.target.rawValue)), "definition": .table(policy.definition),
+        "priority": .int64(policy.priority),
+      ])
   }
 
   /// - Throws: if there is none of that name
@@ -162,6 +169,9 @@ extension VirtualHost {
     }
     broker.journal?.define(definitionKey(name, kind), nil)
     policiesChanged()
+    broker.note(
+      kind == .user ? "policy.cleared" : "operator.policy.cleared",
+      ["name": .string(name), "vhost": .string(self.name)])
   }
 
   func definitionKey(_ policy: ByteString, _ kind: Policy.Kind) -> [UInt8] {

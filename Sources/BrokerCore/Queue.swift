@@ -432,6 +432,7 @@ public final class Queue {
     consumers.insert(consumer)
     consumer.isSubscribed = true
     hadConsumer = true
+    note(consumer, "consumer.created")
   }
 
   /// Takes a consumer out; what it has not settled stays with its channel. An auto-delete queue goes with
@@ -441,6 +442,7 @@ public final class Queue {
     consumer.isSubscribed = false
     consumers.remove(consumer)
     stream?.detach(consumer)
+    note(consumer, "consumer.deleted")
     if consumers.isEmpty { wasUsed() }
     // Another may be the active one now.
     if rules.singleActive { drain() }
@@ -457,7 +459,10 @@ public final class Queue {
     answerGetters()
     let all = consumers.all
     consumers.removeAll()
-    for consumer in all { consumer.isSubscribed = false }
+    for consumer in all {
+      consumer.isSubscribed = false
+      note(consumer, "consumer.deleted")
+    }
     return all
   }
 

@@ -12,6 +12,8 @@ public struct Settings: Sendable {
   public var handshakeSeconds = 10
   /// Seconds that a peer has to answer `connection.close`.
   public var closingSeconds = 30
+  /// Lines of the log are published to `amq.rabbitmq.log`.
+  public var logsToExchange = false
   /// Milliseconds that a consumer may hold a message; 0: as long as it likes.
   public var consumerTimeoutMilliseconds: Int64 = 1_800_000
   /// The most octets of a message's body.

@@ -30,7 +30,8 @@ extension VirtualHost {
     headers.append("channel", .int32(Int32(channel.number)))
     headers.append("user", .string(identity.nameOctets))
     headers.append("routed_queues", .array(queues.map { .string($0.name) }))
-    tell(exchange, "publish.", ByteString(message.exchange), BasicProperties(headers: headers), message.body)
+    let key = Self.traceKey("publish.", ByteString(message.exchange))
+    tell(exchange, key, BasicProperties(headers: headers), message.body)
   }
 
   /// A message that somebody gets: key `deliver.QUEUE`.
@@ -43,7 +44,8 @@ extension VirtualHost {
     headers.append("connection", .string(ByteString(channel.connection)))
     headers.append("channel", .int32(Int32(channel.number)))
     headers.append("user", .string(consumer.identity.nameOctets))
-    tell(exchange, "deliver.", queue.name, BasicProperties(headers: headers), message.body)
+    tell(
+      exchange, Self.traceKey("deliver.", queue.name), BasicProperties(headers: headers), message.body)
   }
 
   /// What is traced is not traced again.
@@ -52,6 +54,11 @@ extension VirtualHost {
       !message.exchange.elementsEqual(Self.traceExchange.bytes)
     else { return nil }
     return exchange
+  }
+
+  /// A routing key has 255 octets at most.
+  private static func traceKey(_ what: ByteString, _ name: ByteString) -> ByteString {
+    ByteString(Array((what.bytes + name.bytes).prefix(255)))
   }
 
   private func traced(_ message: Message) -> FieldTable {
@@ -66,10 +73,8 @@ extension VirtualHost {
 
   /// Publishes to an exchange of the broker's own, when the work at hand is done. More than can wait is left out.
   func tell(
-    _ exchange: Exchange, _ prefix: ByteString, _ suffix: ByteString = "", _ properties: BasicProperties,
-    _ body: UnsafeRawBufferPointer
+    _ exchange: Exchange, _ key: ByteString, _ properties: BasicProperties, _ body: UnsafeRawBufferPointer
   ) {
-    let key = ByteString(Array((prefix.bytes + suffix.bytes).prefix(255)))
     guard !broker.later.isFull,
       let message = try? Message.make(
         exchange: exchange.name, routingKey: key, properties: properties, bodySize: body.count),

@@ -19,8 +19,19 @@ public final class Users {
 
   /// Adds the user or takes the place of the one there is.
   public func put(_ user: User) {
-    table[user.name] = user
+    let before = table.updateValue(user, forKey: user.name)
     changed(user.name)
+    if before == nil { broker.note("user.created", ["name": .string(user.name)]) }
+    if let before, before.password != user.password {
+      broker.note(
+        user.password == nil ? "user.password.cleared" : "user.password.changed", ["name": .string(user.name)]
+      )
+    }
+    if before?.tags ?? [] != user.tags {
+      broker.note(
+        "user.tags.set",
+        ["name": .string(user.name), "tags": .array(user.tags.map { .string(ByteString($0)) })])
+    }
   }
 
   /// As an earlier process left it.
@@ -35,6 +46,7 @@ public final class Users {
     table[name] = nil
     changed(name)
     broker.onGone(.user(name))
+    broker.note("user.deleted", ["name": .string(name)])
   }
 
   /// Changes tags, password or limits.
@@ -55,6 +67,13 @@ public final class Users {
     }
     user.permissions[vhost] = permissions
     put(user)
+    var facts: FieldTable = ["user": .string(name), "vhost": .string(vhost)]
+    if let permissions {
+      facts.append("configure", .string(ByteString(permissions.configure)))
+      facts.append("write", .string(ByteString(permissions.write)))
+      facts.append("read", .string(ByteString(permissions.read)))
+    }
+    broker.note(permissions == nil ? "permission.deleted" : "permission.created", facts)
   }
 
   /// - Parameters:
@@ -76,6 +95,9 @@ public final class Users {
     }
     if user.topicPermissions[vhost]?.isEmpty ?? false { user.topicPermissions[vhost] = nil }
     put(user)
+    var facts: FieldTable = ["user": .string(name), "vhost": .string(vhost)]
+    if let exchange { facts.append("exchange", .string(exchange)) }
+    broker.note(permissions == nil ? "topic.permission.deleted" : "topic.permission.created", facts)
   }
 
   /// A virtual host is gone: what was permitted there too.

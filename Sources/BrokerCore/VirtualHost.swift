@@ -37,7 +37,10 @@ public final class VirtualHost {
       ("amq.headers", "headers", false), ("amq.match", "headers", false), ("amq.topic", "topic", false),
       ("amq.rabbitmq.trace", "topic", true),
     ]
-    for (name, type, isInternal) in standard {
+    var all = standard
+    if name == Self.first { all.append((Self.eventExchange, "topic", true)) }
+    if name == Self.first, broker.settings.logsToExchange { all.append((Self.logExchange, "topic", true)) }
+    for (name, type, isInternal) in all {
       let definition = ExchangeDefinition(name: name, type: type, durable: true, isInternal: isInternal)
       let exchange = Exchange(definition, vhost: self)
       guard let made = try? broker.makeType(of: exchange) else { preconditionFailure("\(type) is built in") }
@@ -300,6 +303,7 @@ public final class VirtualHost {
     adopt(exchange)
     if exchange.durable { broker.journal?.define(exchange.definitionKey, exchange.definition) }
     broker.hooks.happened(.exchangeCreated(exchange))
+    broker.note("exchange.created", exchange.facts.by(identity))
   }
 
   func adopt(_ exchange: Exchange) {
@@ -325,6 +329,7 @@ public final class VirtualHost {
       topologyChanged()
       if next.durable { broker.journal?.define(next.definitionKey, nil) }
       broker.hooks.happened(.exchangeDeleted(next))
+      broker.note("exchange.deleted", next.facts)
       for binding in next.bindings.values {
         forget(binding)
         next.remove(binding)
@@ -383,6 +388,7 @@ public final class VirtualHost {
     adopt(queue)
     queue.define()
     broker.hooks.happened(.queueCreated(queue))
+    broker.note("queue.created", queue.facts.by(identity))
     return queue
   }
 
@@ -439,7 +445,10 @@ public final class VirtualHost {
     topologyChanged()
     for binding in queue.incoming { remove(binding) }
     if queue.durable { broker.journal?.define(queue.definitionKey, nil) }
-    defer { broker.hooks.happened(.queueDeleted(queue)) }
+    defer {
+      broker.hooks.happened(.queueDeleted(queue))
+      broker.note("queue.deleted", queue.facts)
+    }
     return queue.close()
   }
 
@@ -457,6 +466,7 @@ public final class VirtualHost {
     if let journal = broker.journal, binding.isDurable {
       journal.define(binding.definitionKey, binding.definition)
     }
+    broker.note("binding.created", binding.facts)
   }
 
   func adopt(_ binding: Binding) throws(ProtocolError) {
@@ -498,6 +508,7 @@ public final class VirtualHost {
     forget(binding)
     source.remove(binding)
     topologyChanged()
+    broker.note("binding.deleted", binding.facts)
     return source.autoDelete && source.bindings.isEmpty
   }
 }

@@ -68,6 +68,8 @@ extension Broker {
     let vhost = try virtualHost(name)
     vhost.limits = limits
     vhost.define()
+    note(
+      limits == VirtualHostLimits() ? "vhost.limits.cleared" : "vhost.limits.set", ["vhost": .string(name)])
   }
 
   /// With all that is in it; its connections are closed.
@@ -79,6 +81,7 @@ extension Broker {
     vhost.end()
     users.forget(vhost: name)
     hooks.changed()
+    note("vhost.deleted", ["name": .string(name)])
   }
 
   /// Everything goes; it is as it was without data.
@@ -102,6 +105,7 @@ extension Broker {
     vhosts[name] = vhost
     vhost.definition = definition
     vhost.define()
+    note("vhost.created", ["name": .string(name)])
     return vhost
   }
 

@@ -45,6 +45,7 @@ final class ClientChannel {
 
   let deliveries = Deliveries()
   var deliveryTimes = DeliveryTimes()
+  private var isEndNoted = false
   var consumers: [ByteString: Consumer] = [:]
   /// Which of them is served first when all may be.
   private var turn = 0
@@ -132,6 +133,7 @@ final class ClientChannel {
     _ = try ChannelOpen(arguments: arguments)
     state = .open
     send(ChannelOpenOk())
+    connection.broker.note("channel.created", facts)
   }
 
   // hot:
@@ -329,6 +331,14 @@ final class ClientChannel {
   private func release() {
     stopConsuming()
     requeueUnsettled()
+    noteEnd()
+  }
+
+  /// The first time that it is told counts.
+  func noteEnd() {
+    guard !isEndNoted, state != .starting else { return }
+    isEndNoted = true
+    connection.broker.note("channel.closed", facts)
   }
 
   func stopConsuming() {

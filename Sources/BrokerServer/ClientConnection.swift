@@ -350,6 +350,7 @@ final class ClientConnection {
     isAnnounced = true
     broker.census.connectionOpened(in: vhost.name, by: identity.nameOctets)
     broker.hooks.happened(.connectionOpened(event(vhost)))
+    broker.note("connection.created", facts)
   }
 
   /// Not the client's doing: its user or virtual host is no more.
@@ -495,6 +496,7 @@ final class ClientConnection {
     isAnnounced = false
     broker.census.connectionClosed(in: vhost.name, by: identity.nameOctets)
     broker.hooks.happened(.connectionClosed(event(vhost), reason: endReason ?? reason))
+    broker.note("connection.closed", facts)
   }
 
   /// Gives back all that the connection held: unsettled messages, consumers, exclusive queues.
@@ -507,7 +509,10 @@ final class ClientConnection {
     // While only closing, frames are still told apart: our close is to be answered.
     if phase == .closed { partial = [] }
     for channel in all { channel.stopConsuming() }
-    for channel in all { channel.requeueUnsettled() }
+    for channel in all {
+      channel.requeueUnsettled()
+      channel.noteEnd()
+    }
     for queue in exclusiveQueues { queue.vhost.remove(queue) }
     exclusiveQueues = []
   }

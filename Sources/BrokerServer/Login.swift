@@ -8,6 +8,8 @@ struct Login {
   /// With a mechanism that is not our own.
   fileprivate var conversation: (any SaslConversation)?
   fileprivate var challenges = 0
+  /// Whom the client says it is, as far as it does.
+  fileprivate var user: ByteString = ""
 
   /// The client is gone, or has had all its time.
   mutating func abandon() {
@@ -25,6 +27,7 @@ extension ClientConnection {
     if let mechanism = Sasl(rawValue: request.mechanism) {
       let credentials = try mechanism.credentials(from: method.response)
       request.user = credentials.user
+      login.user = credentials.user
       request.password = credentials.password
       take(broker.hooks.authenticate(request)) { [weak self] in self?.loginDecided($0) }
     } else if let mechanism = broker.hooks.saslMechanisms[method.mechanism] {
@@ -57,13 +60,16 @@ extension ClientConnection {
 
   private func loginDecided(_ answer: LoginAnswer) {
     switch answer {
-    case .allowed(let identity): accept(identity)
+    case .allowed(let identity):
+      noteLogin(identity.nameOctets)
+      accept(identity)
     case .denied(let reason): refuseLogin(reason)
     case .unknown: refuseLogin("the mechanism does not know the client")
     }
   }
 
   private func refuseLogin(_ reason: String) {
+    noteLogin(login.user, failure: reason)
     broker.logger.warning("\(peer): \(handshake.mechanism) login refused: \(reason)")
     guard handshake.clientCan("authentication_failure_close") else { return end("login refused") }
     close(

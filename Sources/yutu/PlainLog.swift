@@ -1,10 +1,16 @@
+import BrokerServer
 import Logging
 
 /// The log on standard error: what peers put into names cannot make a line of its own, or colour a terminal.
 struct PlainLog: LogHandler {
   private var lines: StreamLogHandler
+  private let copies: LogLines?
 
-  init(label: String) { lines = .standardError(label: label) }
+  /// - Parameter copies: gets each line too
+  init(label: String, copies: LogLines? = nil) {
+    lines = .standardError(label: label)
+    self.copies = copies
+  }
 
   var logLevel: Logger.Level {
     get { lines.logLevel }
@@ -23,6 +29,7 @@ struct PlainLog: LogHandler {
     var plain = event
     plain.message = "\(Self.escaped(event.message.description))"
     lines.log(event: plain)
+    copies?.add(event.level.rawValue, plain.message.description)
   }
 
   /// Control characters as `\u{1B}`.

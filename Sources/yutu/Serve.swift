@@ -76,10 +76,11 @@ struct Serve: AsyncParsableCommand {
     let signals = Signals([SIGINT, SIGTERM, SIGHUP])
     let level = Logger.Level(rawValue: configuration.logLevel) ?? .info
     let events = signals.continuation
+    let lines = configuration.settings.logsToExchange ? LogLines() : nil
     let server: Server
     do {
       server = try await Server { loop in
-        var logger = Logger(label: "yutu", factory: { PlainLog(label: $0) })
+        var logger = Logger(label: "yutu", factory: { PlainLog(label: $0, copies: lines) })
         logger.logLevel = level
         return try DataPlace(configuration).makeBroker(configuration, logger, loop) {
           events.yield(.failure($0))
@@ -89,6 +90,7 @@ struct Serve: AsyncParsableCommand {
       Console.complain("yutu: \(error)")
       throw ExitCode(1)
     }
+    if let lines { try await server.publish(lines) }
     let room = try await load(configuration, into: server)
     let loaded = try await room.statuses()
     try await loadDefinitions(configuration, into: server)

@@ -12,13 +12,14 @@ import Testing
   @Test func `the exchanges of the specification are there, durable`() throws {
     let types: [ByteString: ByteString] = [
       "": "direct", "amq.direct": "direct", "amq.fanout": "fanout", "amq.topic": "topic",
-      "amq.headers": "headers", "amq.match": "headers", "amq.rabbitmq.trace": "topic",
+      "amq.headers": "headers", "amq.match": "headers", "amq.rabbitmq.event": "topic",
+      "amq.rabbitmq.trace": "topic",
     ]
     #expect(Set(core.vhost.exchanges.keys) == Set(types.keys))
     for (name, type) in types {
       let exchange = try core.vhost.exchange(name)
       #expect(exchange.typeName == type && exchange.durable && !exchange.autoDelete)
-      #expect(exchange.isInternal == (name == "amq.rabbitmq.trace"))
+      #expect(exchange.isInternal == name.hasPrefix("amq.rabbitmq."))
     }
     #expect(core.vhost.queues.isEmpty)
   }
