@@ -85,6 +85,7 @@ extension Server {
       }
       let queue = try vhost.queue(name)
       guard queue.owner == nil else { throw queue.isLocked }
+      try queue.checkRemoval(by: "basic.get")
       return NIOLoopBoundBox(Getter(queue, identity), eventLoop: loop)
     }.get()
     var taken: [Taken] = []
