@@ -13,7 +13,7 @@ package enum RabbitMQConfiguration {
     "heartbeat": ("limits.heartbeat", integer), "channel_max": ("limits.channel_max", integer),
     "frame_max": ("limits.frame_max", integer), "max_message_size": ("limits.max_message_size", octets),
     "handshake_timeout": ("limits.handshake_seconds", seconds),
-    "consumer_timeout": ("limits.consumer_timeout", integer),
+    "consumer_timeout": ("limits.consumer_timeout", integer), "log.exchange": ("log.exchange", flag),
     "disk_free_limit.absolute": ("data.disk_free_limit", octets), "log.level": ("log.level", level),
     "log.console.level": ("log.level", level), "load_definitions": ("data.definitions", text),
     "management.load_definitions": ("data.definitions", text),
@@ -86,6 +86,10 @@ package enum RabbitMQConfiguration {
   }
 
   @Sendable private static func integer(_ value: String) -> String? { Int(value).map { "\($0)" } }
+
+  @Sendable private static func flag(_ value: String) -> String? {
+    ["true", "false"].contains(value) ? value : nil
+  }
 
   @Sendable private static func seconds(_ milliseconds: String) -> String? {
     Int(milliseconds).map { "\(max(1, $0 / 1000))" }

@@ -4,7 +4,6 @@ import AMQPWire
 /// virtual host, under the keys and with the headers of RabbitMQ's plugin (rabbitmq_event_exchange); and what is logged,
 /// at `amq.rabbitmq.log`. Nothing is made of it while nobody is bound. Knows no listener.
 extension VirtualHost {
-  static let first: ByteString = "/"
   static let eventExchange: ByteString = "amq.rabbitmq.event"
   static let logExchange: ByteString = "amq.rabbitmq.log"
 
@@ -19,7 +18,7 @@ extension Broker {
   ///   - key: such as "queue.created"
   ///   - facts: the headers; text, numbers and flags
   public func note(_ key: ByteString, _ facts: @autoclosure () -> FieldTable) {
-    guard !isRecovering, let vhost = vhosts[VirtualHost.first],
+    guard !isRecovering, let vhost = vhosts[settings.firstVirtualHost],
       let exchange = vhost.boundExchange(VirtualHost.eventExchange)
     else { return }
     let now = clock.wallMilliseconds
@@ -33,7 +32,8 @@ extension Broker {
 
   /// A line of the log, under its level.
   public func tellLog(_ level: String, _ text: String) {
-    guard let vhost = vhosts[VirtualHost.first], let exchange = vhost.boundExchange(VirtualHost.logExchange)
+    guard let vhost = vhosts[settings.firstVirtualHost],
+      let exchange = vhost.boundExchange(VirtualHost.logExchange)
     else { return }
     var properties = BasicProperties(headers: ["node": .string(ByteString(settings.nodeName))])
     properties.contentType = "text/plain"

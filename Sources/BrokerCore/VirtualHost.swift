@@ -38,8 +38,10 @@ public final class VirtualHost {
       ("amq.rabbitmq.trace", "topic", true),
     ]
     var all = standard
-    if name == Self.first { all.append((Self.eventExchange, "topic", true)) }
-    if name == Self.first, broker.settings.logsToExchange { all.append((Self.logExchange, "topic", true)) }
+    if name == broker.settings.firstVirtualHost {
+      all.append((Self.eventExchange, "topic", true))
+      if broker.settings.logsToExchange { all.append((Self.logExchange, "topic", true)) }
+    }
     for (name, type, isInternal) in all {
       let definition = ExchangeDefinition(name: name, type: type, durable: true, isInternal: isInternal)
       let exchange = Exchange(definition, vhost: self)
