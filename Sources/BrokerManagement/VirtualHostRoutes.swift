@@ -23,9 +23,15 @@ struct VirtualHostRoutes: Sendable {
         return Listing(call).response(Self.json(report))
       },
       Route(.put, "/api/vhosts/:name") { call in
-        let definition = try Self.definition(try Fields(call.body))
+        let fields = try Fields(call.body)
+        let (definition, tracing) = (try Self.definition(fields), try fields.flag("tracing"))
         let name = ByteString(call.names[0])
-        return .put(isNew: try await desk.ask { try Self.put(name, definition, into: $0) })
+        return .put(
+          isNew: try await desk.ask { broker in
+            let isNew = try Self.put(name, definition, into: broker)
+            if let tracing { try broker.virtualHost(name).setTracing(tracing) }
+            return isNew
+          })
       },
       Route(.delete, "/api/vhosts/:name") { call in
         try await desk.ask { try $0.removeVirtualHost(ByteString(call.names[0])) }
@@ -106,6 +112,7 @@ struct VirtualHostRoutes: Sendable {
     let limits: VirtualHostLimits
     let connections: Int
     let queues: Int
+    let isTraced: Bool
     let node: String
   }
 
@@ -115,7 +122,7 @@ struct VirtualHostRoutes: Sendable {
         Report(
           name: $0.name, definition: $0.definition, limits: $0.limits,
           connections: broker.census.connections(in: $0.name), queues: $0.queueCount,
-          node: broker.settings.nodeName)
+          isTraced: $0.isTraced, node: broker.settings.nodeName)
       }
     }
   }
@@ -128,7 +135,7 @@ struct VirtualHostRoutes: Sendable {
       "name": LuaValue(json: report.name), "description": .text(description), "tags": tags,
       "default_queue_type": type,
       "metadata": .table(["description": .text(description), "tags": tags, "default_queue_type": type]),
-      "tracing": .boolean(false), "cluster_state": .table([report.node: .text("running")]),
+      "tracing": .boolean(report.isTraced), "cluster_state": .table([report.node: .text("running")]),
     ])
   }
 

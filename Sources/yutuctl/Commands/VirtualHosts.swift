@@ -32,14 +32,7 @@ extension Command {
     ) { call in
       let (name, tags) = (call.words[0], call.words.dropFirst())
       call.output.banner("Setting tags for virtual host \"\(name)\" to [\(tags.joined(separator: ", "))] ...")
-      try await call.expectVirtualHost(name)
-      let known = try await call.ask(.get, "vhosts", name)
-      try await call.ask(
-        .put, "vhosts", name,
-        body: .object([
-          "tags": .list(tags.map { .text($0) }), "description": known["description"] ?? .text(""),
-          "default_queue_type": known["default_queue_type"] ?? .null,
-        ]))
+      try await call.putVirtualHost(name, ["tags": .list(tags.map { .text($0) })])
     },
     Command(
       "set_vhost_limits", in: .vhosts, "[-p vhost] definition", words: 1...1,
@@ -77,5 +70,34 @@ extension Command {
         ["vhost", "limits"],
         limits.map { .object(["vhost": $0["vhost"] ?? .null, "limits": $0["value"] ?? .null]) })
     },
+    Command(
+      "trace_on", in: .vhosts, "[-p vhost]", words: 0...0,
+      "Copies all that is published and delivered to the exchange amq.rabbitmq.trace.",
+      example: "trace_on -p /"
+    ) { call in
+      call.output.banner("Starting tracing for vhost \"\(call.vhost)\" ...")
+      try await call.putVirtualHost(call.vhost, ["tracing": .flag(true)])
+      call.output.write("Trace enabled for vhost \(call.vhost)")
+    },
+    Command(
+      "trace_off", in: .vhosts, "[-p vhost]", words: 0...0, "Ends that.", example: "trace_off -p /"
+    ) { call in
+      call.output.banner("Stopping tracing for vhost \"\(call.vhost)\" ...")
+      try await call.putVirtualHost(call.vhost, ["tracing": .flag(false)])
+      call.output.write("Trace disabled for vhost \(call.vhost)")
+    },
   ]
+}
+
+extension Call {
+  /// Changes what is named, and leaves the rest.
+  fileprivate func putVirtualHost(_ name: String, _ changes: [String: JSON]) async throws {
+    try await expectVirtualHost(name)
+    let known = try await ask(.get, "vhosts", name)
+    var fields = changes
+    for field in ["description", "tags", "default_queue_type"] where fields[field] == nil {
+      fields[field] = known[field]
+    }
+    try await ask(.put, "vhosts", name, body: .object(fields))
+  }
 }
