@@ -56,8 +56,10 @@ extension Queue {
   }
 
   private func deadLetter(
-    _ message: Message, _ deaths: Deaths, _ reason: Death.Reason, _ exchange: ByteString
+    _ dying: Message, _ deaths: Deaths, _ reason: Death.Reason, _ exchange: ByteString
   ) throws(ProtocolError) -> Message {
+    // One that the store has given back has its CC in its headers alone.
+    let message = dying.header.extraKeys == nil ? try dying.withExtraKeys() : dying
     let recorded = try deaths.recorded(message, in: self, reason, keepsExpiration: false)
     guard let key = rules.deadLetterKey else {
       let again = try recorded.with(

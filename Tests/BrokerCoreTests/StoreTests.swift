@@ -517,4 +517,26 @@ private final class Plain: ExchangeType {
   func route(_ message: Message, into destinations: Destinations) {
     for binding in bindings { destinations.add(binding) }
   }
+
+  @Test func `a dead letter follows its CC after a crash, too`() throws {
+    let core = try StoredCore()
+    try core.queue("q", arguments: ["x-dead-letter-exchange": "amq.direct"])
+    try core.queue("copied")
+    try core.vhost.bind(
+      source: try core.vhost.exchange("amq.direct"), to: .queue(try core.vhost.queue("copied")), key: "cc",
+      arguments: [:])
+    var properties = BasicProperties(headers: ["CC": .array(["cc"])])
+    properties.deliveryMode = 2
+    let message = try Message.of("m", key: "q", properties: properties).withExtraKeys()
+    try core.vhost.queue("q").enqueue(message)
+    core.settle()
+    try core.crash()
+    let queue = try core.vhost.queue("q")
+    let holder = Holder()
+    try holder.consume(queue)
+    core.settle()
+    holder.settle(1, .rejected(requeue: false))
+    core.settle()
+    #expect(try core.vhost.queue("copied").readyCount == 1)
+  }
 }
