@@ -87,4 +87,7 @@ struct Options: Sendable {
   var ifUnused = false
   var limit: Int?
   var user: String?
+  var description: String?
+  var tags: String?
+  var defaultQueueType: String?
 }

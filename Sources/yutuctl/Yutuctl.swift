@@ -97,6 +97,9 @@ struct Line {
         guard let number = Int64(text) else { throw Failure(.usage, "--priority \(text): expected a number") }
         options.priority = number
       case "--apply-to": options.target = try value(of: option)
+      case "--description": options.description = try value(of: option)
+      case "--tags": options.tags = try value(of: option)
+      case "--default-queue-type": options.defaultQueueType = try value(of: option)
       case "--user": options.user = try value(of: option)
       case "--global": options.isGlobal = true
       case "--if-empty", "-e": options.ifEmpty = true

@@ -2,10 +2,19 @@
 extension Command {
   static let virtualHosts: [Command] = [
     Command(
-      "add_vhost", in: .vhosts, "vhost", words: 1...1, "Makes a virtual host.", example: "add_vhost orders"
+      "add_vhost", in: .vhosts, "vhost [--description text] [--tags a,b] [--default-queue-type type]",
+      words: 1...1, "Makes a virtual host.", example: "add_vhost orders --default-queue-type quorum"
     ) { call in
       call.output.banner("Adding vhost \"\(call.words[0])\" ...")
-      try await call.ask(.put, "vhosts", call.words[0], body: .object([:]))
+      let options = call.options
+      var fields: [String: JSON] = [:]
+      fields["description"] = options.description.map { .text($0) }
+      fields["tags"] = options.tags.map { .text($0) }
+      fields["default_queue_type"] = options.defaultQueueType.map { .text($0) }
+      // What is there stays as it is.
+      let known = try? await call.ask(.get, "vhosts", call.words[0])
+      guard !fields.isEmpty || known == nil else { return }
+      try await call.ask(.put, "vhosts", call.words[0], body: .object(fields))
     },
     Command(
       "delete_vhost", in: .vhosts, "vhost", words: 1...1,
