@@ -66,7 +66,7 @@ struct QueueArgument: Sendable {
     },
     QueueArgument("x-initial-cluster-size", [.stream]) { value, _ in clusterSizeProblem(value) },
     QueueArgument("x-queue-master-locator", [.classic]),
-    QueueArgument("x-queue-leader-locator", [.quorum, .stream]) { value, _ in
+    QueueArgument("x-queue-leader-locator", [.classic, .quorum, .stream]) { value, _ in
       oneOf(["client-local", "balanced", "random", "least-leaders"], value) { _ in
         "invalid_queue_locator_arg"
       }

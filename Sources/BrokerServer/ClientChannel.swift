@@ -156,6 +156,7 @@ final class ClientChannel {
         .frameError,
         "content body size \(header.bodySize) exceeds maximum allowed size \(WireLimits.bodyAnnounced)")
     }
+    guard !publishing.immediate else { throw ProtocolError(.notImplemented, "immediate=true") }
     guard header.bodySize <= UInt64(bodyMaximum) else {
       throw ProtocolError(
         .preconditionFailed,

@@ -16,7 +16,7 @@ struct Publishing {
   private var count = 0
   private var exchangeCount = 0
   fileprivate private(set) var mandatory = false
-  fileprivate private(set) var immediate = false
+  private(set) var immediate = false
   /// The exchange that the envelope names; nil if it has to be looked up.
   fileprivate var exchange: Exchange?
   /// Where the envelope led, if its routing key alone decides and it came twice in a row.
@@ -90,10 +90,9 @@ private final class EnvelopeOctets {
 }
 
 extension ClientChannel {
-  /// A whole message has come: the checks in RabbitMQ's order, then its route.
+  /// A whole message has come: the checks in RabbitMQ's order, but for those of its header, then its route.
   // hot:
   func publish(_ message: Message) throws(ProtocolError) {
-    if publishing.immediate { throw ProtocolError(.notImplemented, "immediate=true") }
     let exchange = try exchangeOfPublish(message)
     var message = message
     if message.header.properties.flags.rawValue & Self.checkedProperties != 0 {
