@@ -72,7 +72,10 @@ extension Server {
     package let left: Int
   }
 
-  /// Takes messages as `basic.get` does, and settles them together.
+  /// Of bodies that are taken at once; one is always taken.
+  private static var mostOctets: Int { 64 << 20 }
+
+  /// Takes messages as `basic.get` does, and settles them together. Fewer than asked for, if they are large.
   /// - Throws: 404, or 405 for a connection's own queue
   package func take(
     _ count: Int, from name: ByteString, in vhost: ByteString, by identity: Identity,
@@ -90,7 +93,11 @@ extension Server {
     }.get()
     var taken: [Taken] = []
     do {
-      while taken.count < count, let next = try await loop.flatSubmit({ getter.value.next(on: loop) }).get() {
+      var octets = 0
+      while taken.count < count, octets < Self.mostOctets,
+        let next = try await loop.flatSubmit({ getter.value.next(on: loop) }).get()
+      {
+        octets += next.body.count
         taken.append(next)
       }
     } catch {

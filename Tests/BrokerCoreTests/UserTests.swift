@@ -126,4 +126,34 @@ import Testing
     #expect(left.cursors.isEmpty)
     #expect(left.definitions.allSatisfy { $0.key.first == Definition.Kind.user.rawValue })
   }
+
+  @Test(arguments: ["classic", "stream"])
+  func `a virtual host may go while its queues are being read`(_ type: String) throws {
+    var settings = Settings()
+    settings.queueMemoryMaximum = 1024
+    let core = try StoredCore(settings)
+    let holder = Holder()
+    do {
+      let vhost = try core.broker.addVirtualHost("other")
+      let queue = try vhost.declare(
+        QueueDefinition(
+          name: "q", durable: true, arguments: ["x-queue-type": .string(ByteString(type))]))
+      for number in 0..<200 {
+        queue.enqueue(StoredCore.message("\(number)" + String(repeating: "x", count: 100)))
+      }
+      core.settle()
+      let consumer = Consumer(
+        tag: "c", queue: queue, noAck: false, prefetch: 50, arguments: ["x-stream-offset": "first"],
+        deliveries: holder.deliveries, outlet: holder.collector)
+      try queue.subscribe(consumer)
+      queue.drain()
+      core.turn()
+    }
+    try core.broker.removeVirtualHost("other")
+    // The pages that were asked for come now.
+    core.settle()
+    holder.deliveries.takeAll { $0.settle(.rejected(requeue: true)) }
+    core.settle()
+    #expect(core.broker.vhosts["other"] == nil)
+  }
 }
