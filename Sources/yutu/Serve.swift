@@ -99,7 +99,12 @@ struct Serve: AsyncParsableCommand {
       let address = try await server.listen(host: host, port: port)
       let http = try await start(management, configuration)
       await startLocal(management, DataPlace(configuration))
-      announce(configuration, port: address?.port ?? port, http: http, plugins: loaded)
+      // Its password is the one that everybody knows.
+      let hasGuest = try await server.withBroker { broker in
+        broker.users["guest"]?.password?.matches("guest") ?? false
+      }
+      announce(
+        configuration, port: address?.port ?? port, http: http, plugins: loaded, hasGuest: hasGuest)
     } catch let error as ExitCode {
       throw error
     } catch {
@@ -198,7 +203,8 @@ struct Serve: AsyncParsableCommand {
   }
 
   private func announce(
-    _ configuration: Configuration, port: Int, http: String?, plugins loaded: [PluginHost.Status]
+    _ configuration: Configuration, port: Int, http: String?, plugins loaded: [PluginHost.Status],
+    hasGuest: Bool
   ) {
     let (host, plugins) = (configuration.host, configuration.plugins)
     let names = loaded.filter(\.inForce).map(\.name).joined(separator: ", ")
@@ -213,8 +219,14 @@ struct Serve: AsyncParsableCommand {
       Console.say("plugin \(name) is configured, and is not there")
     }
     Console.say(DataPlace(configuration).announcement)
-    Console.say(
-      "log in from this machine as guest with password guest: amqp://guest:guest@\(host):\(port)/%2F")
+    if hasGuest {
+      Console.say(
+        "log in from this machine as guest with password guest: amqp://guest:guest@\(host):\(port)/%2F")
+    } else {
+      Console.say("log in as one of this broker's users: amqp://\(host):\(port)")
+    }
+    // What waits for a RabbitMQ in a container looks for these words.
+    Console.say("Server startup complete; \(loaded.count(where: \.inForce)) plugins started.")
   }
 }
 
