@@ -318,4 +318,17 @@ struct LiveHouse {
       #expect(try await live.house.call(.post, "/api/definitions", "{\"users\":5}").status == 400)
     }
   }
+
+  @Test func `health checks look, and what cannot be checked is not there`() async throws {
+    try await LiveHouse.run { live in
+      let paths = [
+        "ready-to-serve-clients", "is-in-service", "protocol-listener/amqp", "port-listener/\(live.port)",
+      ]
+      for path in paths { #expect(try await live.house.get("/api/health/checks/\(path)").status == 200) }
+      try await live.server.suspend()
+      for path in paths { #expect(try await live.house.get("/api/health/checks/\(path)").status == 503) }
+      #expect(try await live.house.get("/api/health/checks/protocol-listener/http").status == 200)
+      #expect(try await live.house.get("/api/health/checks/certificate-expiration/1/weeks").status == 404)
+    }
+  }
 }
